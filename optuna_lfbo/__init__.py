@@ -1,0 +1,1 @@
+"""Likelihood-free Bayesian optimization with pattern search for Optuna."""

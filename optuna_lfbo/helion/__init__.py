@@ -1,0 +1,1 @@
+"""Tuning of Helion kernels by Optuna studies."""
