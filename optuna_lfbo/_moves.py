@@ -1,0 +1,83 @@
+"""Pattern-search moves: incumbents -> candidates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from optuna_lfbo._space import Array, Axis, Space
+
+_MIN_CHANGES = 2
+"""Incumbents that differ from one another in fewer parameters are one neighbourhood."""
+
+
+def select_incumbents(rows: Array, losses: Array, n: int) -> Array:
+    """The best rows that differ from one another, best first.
+
+    Args:
+        rows: Shape ``(m, d)``.
+        losses: Values to minimise, shape ``(m,)``; infinite ones are never incumbents.
+        n: How many to return at most.
+
+    Returns:
+        Rows of shape ``(k, d)`` with ``k <= n``.
+    """
+    best = np.argsort(losses, kind="stable")[: int(np.isfinite(losses).sum())]
+    chosen: list[int] = []
+    for i in best[: 20 * n]:
+        if len(chosen) == n:
+            break
+        same = (rows[chosen] == rows[i]) | (np.isnan(rows[chosen]) & np.isnan(rows[i]))
+        changes = (~same).sum(axis=1)
+        if not chosen or changes.min() >= min(_MIN_CHANGES, rows.shape[1]):
+            chosen.append(int(i))
+    return rows[chosen]
+
+
+def propose(
+    space: Space, incumbents: Array, n: int, radius: float, rng: np.random.Generator
+) -> Array:
+    """Change a few parameters of the incumbents by a small step on their own scale.
+
+    Helion's ``PatternSearch`` does the same on its fragments.
+
+    Args:
+        space: Search space of ``d`` parameters.
+        incumbents: Complete rows, shape ``(k, d)``.
+        n: Number of moves.
+        radius: Largest step on an ordered axis, as a share of the axis; a neighbouring grid
+            point is always within reach. Unordered axes jump to any other choice.
+        rng: Source of randomness.
+
+    Returns:
+        Rows of shape ``(n, d)``, the incumbents taking turns.
+    """
+    d = len(space.axes)
+    rows = incumbents[np.arange(n) % len(incumbents)].copy()
+    n_changes = np.minimum(rng.geometric(0.5, n), d)
+    change = np.argsort(rng.random((n, d)), axis=1).argsort(axis=1) < n_changes[:, None]
+    for j, axis in enumerate(space.axes):
+        moved = change[:, j]
+        rows[moved, j] = _step(axis, rows[moved, j], radius, rng)
+    return rows
+
+
+def _step(axis: Axis, positions: Array, radius: float, rng: np.random.Generator) -> Array:
+    """Another position on one axis for each of the given ones."""
+    n = len(positions)
+    if axis.size == 1:
+        return positions
+    if not axis.ordered:
+        assert axis.size is not None
+        return (positions + rng.integers(1, axis.size, n)) % axis.size
+    sign = np.where(rng.random(n) < 0.5, -1.0, 1.0)
+    # Log-uniform step lengths: coarse and fine moves alike, whatever the scale of the optimum.
+    length = radius * 10.0 ** -rng.uniform(0, 2, n)
+    moved = axis.from_unit(axis.to_unit(positions) + sign * length)
+    if axis.size is None:
+        return moved
+    stuck = moved == positions
+    step = np.where((positions + sign < 0) | (positions + sign > axis.size - 1), -sign, sign)
+    return np.where(stuck, positions + step, moved)
