@@ -45,7 +45,9 @@ class History:
         numbers = [*self._unfinished, *range(self._n_seen, len(trials))]
         self._n_seen = len(trials)
         self._unfinished = [i for i in numbers if not trials[i].state.is_finished()]
-        self.running = [trials[i] for i in self._unfinished if trials[i].state == TrialState.RUNNING]
+        self.running = [
+            trials[i] for i in self._unfinished if trials[i].state == TrialState.RUNNING
+        ]
         for trial in (trials[i] for i in numbers if trials[i].state.is_finished()):
             self.finished.append(trial)
             for name, distribution in trial.distributions.items():
@@ -163,7 +165,8 @@ def encode_params(
     known = {
         name: value
         for name, value in params.items()
-        if name in space.distributions and type(distributions[name]) is type(space.distributions[name])
+        if name in space.distributions
+        and type(distributions[name]) is type(space.distributions[name])
     }
     return space.encode(known)
 

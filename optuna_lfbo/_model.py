@@ -41,4 +41,6 @@ class Forest:
 
     def leaves(self, features: Array) -> NDArray[np.int64]:
         """Leaf of every tree, shape ``(n, n_trees)``."""
+        if len(features) == 0:
+            return np.empty((0, len(self._forest.estimators_)), dtype=np.int64)
         return np.asarray(self._forest.apply(features))

@@ -79,7 +79,8 @@ class Search:
         if len(candidates) == 0:
             return None
         taken = self.space.features(np.concatenate([self._table.rows, pending]))
-        return candidates[farthest(self.space.features(candidates), taken)]
+        choice: Array = candidates[farthest(self.space.features(candidates), taken)]
+        return choice
 
     def _best_move(self, pending: Array, blocked: Tried, rng: np.random.Generator) -> Array | None:
         """The best of the ranked candidates that is still untried."""
@@ -126,7 +127,7 @@ class Search:
         picks = pick_diverse(
             model.score(features),
             model.leaves(features),
-            model.leaves(self.space.features(pending)) if len(pending) else np.empty((0, 0)),
+            model.leaves(self.space.features(pending)),
             s.batch_size,
             s.similarity_penalty,
         )
@@ -141,4 +142,5 @@ class Search:
                 row = self.space.row_of_code((start + offset) % n_points)
                 if row not in blocked:
                     return row
-        return self.space.sample(rng, 1)[0]
+        row = self.space.sample(rng, 1)[0]
+        return row

@@ -67,7 +67,7 @@ class Axis:
         assert isinstance(d, IntDistribution | FloatDistribution)
         if self.size is None:
             return self._value_to_unit(float(value))
-        if self.size == 1 or d.step is None:
+        if d.step is None:
             return 0.0
         return float(round((value - d.low) / d.step))
 

@@ -98,8 +98,7 @@ class LFBOSampler(BaseSampler):
     ) -> dict[str, BaseDistribution]:
         """Union of the parameters of all finished trials, each with its latest range."""
         with self._lock:
-            distributions = self._up_to_date_history(study).distributions
-            return {name: d for name, d in sorted(distributions.items()) if not d.single()}
+            return dict(sorted(self._up_to_date_history(study).distributions.items()))
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
