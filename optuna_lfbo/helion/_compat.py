@@ -9,11 +9,10 @@ The rest of the package speaks of Helion only through this module.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import math
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from helion import Config, Kernel, exc
 from helion._compat import get_device_name
@@ -32,6 +31,8 @@ from helion.autotuner.config_fragment import (
 from helion.autotuner.logger import AutotuningLogger, match_unrecoverable_runtime_error
 from helion.autotuner.metrics import AutotuneMetrics
 from helion.exc import InvalidConfig
+
+from optuna_lfbo.helion._measure import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -141,34 +142,6 @@ def device_name(bound_kernel: BoundKernel) -> str:
     return get_device_name(device) or str(device.type)
 
 
-@dataclasses.dataclass(frozen=True)
-class Attempt:
-    """What Helion did with one configuration.
-
-    Attributes:
-        latency_ms: Milliseconds, or infinity.
-        deduplicated: Whether the latency is that of another configuration whose generated
-            source is the same.
-        launched: Whether it came to running the kernel.
-        timed_out: What exceeded Helion's time limit, if anything did.
-        mismatch: How the result differs from the baseline's, if it does.
-        error: The exception that ended the attempt, if one is known.
-        fatal: Whether this process cannot measure anything any more.
-        compile_s: Seconds before the kernel was first launched.
-        measure_s: Seconds from then on.
-    """
-
-    latency_ms: float
-    deduplicated: bool
-    launched: bool
-    timed_out: Literal["compile", "benchmark"] | None
-    mismatch: str | None
-    error: BaseException | None
-    fatal: bool
-    compile_s: float
-    measure_s: float
-
-
 class _RecordingLogger(AutotuningLogger):
     """Keeps the exception that Helion reports of a configuration, instead of printing it.
 
@@ -258,13 +231,17 @@ class Provider(LocalBenchmarkProvider):
         return self._mismatch or str(self.log.error or "")
 
     def _cause(self, raised: BaseException | None) -> BaseException | None:
-        # A TritonError wraps the compiler's own message in the text of the whole kernel.
-        if isinstance(raised, exc.TritonError):
-            return raised.__cause__ or raised
+        error: BaseException | None = raised or self.log.error
         remote = getattr(self._precompilation, "remote_error", None)
-        if raised is None and remote is not None:
-            return cast("BaseException", remote.to_exception())
-        return raised or cast("BaseException | None", self.log.error)
+        if isinstance(raised, exc.TritonError):
+            # It wraps the compiler's own message in the text of the whole kernel.
+            error = raised.__cause__ or raised
+        elif raised is None and self._timed_out() == "compile":
+            limit = self.settings.autotune_compile_timeout
+            error = TimeoutError(f"the compiler had not finished after {limit} s")
+        elif raised is None and remote is not None:
+            error = _rebuilt(remote)
+        return error
 
     # The rest observes the steps of LocalBenchmarkProvider.benchmark().
 
@@ -289,3 +266,13 @@ def _is_fatal(error: BaseException | None) -> bool:
     return error is not None and (
         isinstance(error, BenchmarkSubprocessError) or match_unrecoverable_runtime_error(error)
     )
+
+
+def _rebuilt(remote: Any) -> BaseException:
+    """Return the exception of a compiler's process with the message that it had there."""
+    error: BaseException = remote.to_exception()
+    if len(error.args) != 1 and remote.traceback:
+        # The message was made from the arguments by a class that is not known here.
+        last_line = remote.traceback.strip().splitlines()[-1]
+        error.args = (last_line.rpartition(f"{remote.exc_type}: ")[2],)
+    return error

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Literal
 
 from optuna_lfbo.helion._outcome import Outcome, Status, one_line
-
-if TYPE_CHECKING:
-    from optuna_lfbo.helion._compat import Attempt
 
 # The compiler's exceptions, which Triton may raise as late as at the first launch. They are
 # known by name, as they come from other processes and from packages that may be missing.
@@ -19,6 +17,34 @@ _COMPILER_ERRORS = re.compile(
 )
 # Triton puts the position and the source line of an error before the message.
 _TRITON_POSITION = re.compile(r"at \d+:\d+:")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What Helion did with one configuration.
+
+    Attributes:
+        latency_ms: Milliseconds, or infinity.
+        deduplicated: Whether the latency is that of another configuration whose generated
+            source is the same.
+        launched: Whether it came to running the kernel.
+        timed_out: What exceeded Helion's time limit, if anything did.
+        mismatch: How the result differs from the baseline's, if it does.
+        error: The exception that ended the attempt, if one is known.
+        fatal: Whether this process cannot measure anything any more.
+        compile_s: Seconds before the kernel was first launched.
+        measure_s: Seconds from then on.
+    """
+
+    latency_ms: float
+    deduplicated: bool
+    launched: bool
+    timed_out: Literal["compile", "benchmark"] | None
+    mismatch: str | None
+    error: BaseException | None
+    fatal: bool
+    compile_s: float
+    measure_s: float
 
 
 def outcome_of(attempt: Attempt) -> Outcome:
@@ -53,19 +79,8 @@ def _verdict(attempt: Attempt) -> tuple[Status, str | None]:
 
 def _reason(attempt: Attempt) -> str:
     if attempt.error is None:
-        if attempt.timed_out is not None:
-            return f"the {attempt.timed_out} exceeded the time limit"
-        return f"Helion gave no reason (latency {attempt.latency_ms} ms)"
-    message = _message(attempt.error)
-    return f"{type(attempt.error).__name__}: {message}" if message else repr(attempt.error)
-
-
-def _message(error: BaseException) -> str:
-    text = str(error).strip()
-    if len(error.args) > 1 and isinstance(error.args[-1], str):
-        # An exception sent by another process is rebuilt from its arguments alone; the
-        # message is the last one.
-        text = error.args[-1].strip()
+        return f"Helion gave no reason for the latency of {attempt.latency_ms} ms"
+    text = str(attempt.error).strip()
     if _TRITON_POSITION.match(text):
-        return text.splitlines()[-1]
-    return text
+        text = text.splitlines()[-1]
+    return f"{type(attempt.error).__name__}: {text}"

@@ -86,7 +86,7 @@ class HelionObjective:
         self._bound_kernel = _bind(kernel, self._args)
         self._identity = identity_of(kernel, self._bound_kernel, self._args)
         self._provider: _compat.Provider | None = None
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._ledgers: weakref.WeakKeyDictionary[optuna.Study, _study.Ledger] = (
             weakref.WeakKeyDictionary()
         )
