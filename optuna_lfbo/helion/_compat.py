@@ -211,7 +211,11 @@ class Provider(LocalBenchmarkProvider):
         """Stop the worker process and drop the baseline's tensors."""
         self._forget()
         self.log.error = None
-        super().cleanup()
+        try:
+            super().cleanup()
+        except BenchmarkSubprocessError as error:
+            # The measurements are done; a process that outlives SIGKILL does not undo them.
+            self.log.warning(f"The benchmark worker could not be stopped: {error}")
 
     def _forget(self) -> None:
         self._launched_at: float | None = None

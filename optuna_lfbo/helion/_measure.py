@@ -17,6 +17,8 @@ _COMPILER_ERRORS = re.compile(
 )
 # Triton puts the position and the source line of an error before the message.
 _TRITON_POSITION = re.compile(r"at \d+:\d+:")
+# Helion puts the kernel's source line and the graph node behind it.
+_HELION_POSITION = re.compile(r"\s*While (processing|executing)\b.*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def _verdict(attempt: Attempt) -> tuple[Status, str | None]:
 def _reason(attempt: Attempt) -> str:
     if attempt.error is None:
         return f"Helion gave no reason for the latency of {attempt.latency_ms} ms"
-    text = str(attempt.error).strip()
+    text = _HELION_POSITION.sub("", str(attempt.error)).strip()
     if _TRITON_POSITION.match(text):
         text = text.splitlines()[-1]
     return f"{type(attempt.error).__name__}: {text}"

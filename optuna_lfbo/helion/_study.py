@@ -12,7 +12,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from optuna_lfbo.helion._outcome import FAILED_STATUSES, Outcome
+from optuna_lfbo.helion._outcome import FAILED_STATUSES, Outcome, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,10 +98,9 @@ class Ledger:
             return
         if trial.state == TrialState.FAIL:
             if status in FAILED_STATUSES:
-                self.add(
-                    trial.number, config, Outcome(status, error=str(trial.user_attrs.get("error")))
-                )
-        elif trial.value is not None and math.isfinite(trial.value):
+                error = one_line(str(trial.user_attrs.get("error")))
+                self.add(trial.number, config, Outcome(status, error=error))
+        elif status in ("ok", "duplicate") and math.isfinite(trial.value or math.inf):
             self.add(trial.number, config, Outcome("ok", trial.value))
 
 

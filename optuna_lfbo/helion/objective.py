@@ -68,6 +68,10 @@ class HelionObjective:
     compiles only at the launch, as Pallas does, counts as the latter), ``device`` and
     ``worker``. How often Helion repeats a measurement it does not tell.
 
+    A study gets ``kernel``, ``source_hash``, ``args``, ``device`` and ``versions``, which say
+    what it is about, and ``default_latency_ms`` once Helion's default has been measured. A
+    study that was made for something else is refused.
+
     Trials whose parameters give a configuration that the study has an outcome for share it
     without being compiled or measured again, with the status ``"duplicate"`` for a latency.
 

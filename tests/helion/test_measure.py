@@ -57,6 +57,11 @@ class OutOfResources(Exception):  # noqa: N818 - Triton's name
             "compile_error",
             "ValueError: too big",
         ),
+        (
+            {"launched": False, "error": ValueError("no such tile\nWhile processing:\n  File")},
+            "compile_error",
+            "ValueError: no such tile",
+        ),
         ({}, "runtime_error", "Helion gave no reason"),
         ({"latency_ms": nan}, "runtime_error", "latency of nan ms"),
         ({"latency_ms": 0.0}, "runtime_error", "latency of 0.0 ms"),

@@ -11,7 +11,7 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
-from optuna_lfbo.helion import KernelError, TrialFailedError, helion_objective
+from optuna_lfbo.helion import KernelError, TrialFailedError, UnusableDeviceError, helion_objective
 from tests.kernels.suite import add, matmul, pallas, softmax, tensors
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from optuna_lfbo.helion import HelionObjective
 
-SHAPE = (32, 128)
+SHAPE = (16, 128)
 BLOCK = "log2_block_sizes[0]"
 
 
@@ -69,14 +69,14 @@ def test_a_study_records_latencies_and_what_it_is_about(objective: HelionObjecti
     assert study.metric_names == ["latency_ms"]
     assert study.user_attrs["kernel"] == "softmax"
     assert study.user_attrs["args"] == [
-        {"shape": [32, 128], "dtype": "float32", "stride": [128, 1]}
+        {"shape": [16, 128], "dtype": "float32", "stride": [128, 1]}
     ]
     assert study.user_attrs["versions"]["torch"] == torch.__version__
-    assert objective.study_name.startswith("softmax-32x128-cpu-")
+    assert objective.study_name.startswith("softmax-16x128-cpu-")
 
 
 def test_the_best_config_runs_in_a_kernel(objective: HelionObjective) -> None:
-    study = measure(objective, {BLOCK: 3}, {BLOCK: 5})
+    study = measure(objective, {BLOCK: 3}, {BLOCK: 4})
     best = objective.best_config(study)
     assert best == objective.space.config(study.best_params)
     (x,) = tensors(SHAPE)
@@ -156,7 +156,7 @@ def test_a_compile_error_after_a_success_has_its_reason_too() -> None:
 
     kernel = pallas(softmax, autotune_config_filter=break_some)
     with helion_objective(kernel, tensors(SHAPE)) as objective:
-        study = measure(objective, {BLOCK: 5}, {BLOCK: 4})
+        study = measure(objective, {BLOCK: 3}, {BLOCK: 4})
     assert study.trials[0].state == TrialState.COMPLETE
     status, error = outcome(study, 1)
     assert status == "compile_error"
@@ -173,6 +173,29 @@ def test_an_exception_after_the_launch_is_a_runtime_error() -> None:
     status, error = outcome(study)
     assert status == "runtime_error"
     assert error == "RuntimeError: the device [31mcaught [0m fire"
+
+
+def test_a_device_that_became_unusable_stops_the_study() -> None:
+    def check(actual: torch.Tensor, expected: torch.Tensor) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    kernel = pallas(softmax, autotune_baseline_accuracy_check_fn=check)
+    study = new_study()
+    study.enqueue_trial({BLOCK: 4})
+    with (
+        helion_objective(kernel, tensors(SHAPE)) as objective,
+        pytest.raises(UnusableDeviceError, match="Trial 0 made the device unusable"),
+    ):
+        study.optimize(objective, n_trials=3, catch=objective.failures)
+    assert len(study.trials) == 1
+    status, error = outcome(study)
+    assert status == "runtime_error"
+    assert "illegal memory access" in error
+    # A new process does not fall into the same hole.
+    with helion_objective(kernel, tensors(SHAPE)) as objective:
+        study.enqueue_trial({BLOCK: 4})
+        study.optimize(objective, n_trials=1, catch=objective.failures)
+    assert outcome(study, 1) == (status, error)
 
 
 def test_what_the_filter_of_the_kernel_excludes_is_rejected() -> None:
@@ -201,7 +224,6 @@ def test_a_study_resumes_from_storage(tmp_path: Path) -> None:
             objective.enqueue_seeds(study)
             study.optimize(objective, n_trials=1)
         assert len(study.trials) == (2 if resumed else 1)
-    # The space has three block sizes; whichever came second, all are known now or new.
     study.enqueue_trial({BLOCK: study.trials[0].params[BLOCK]})
     with helion_objective(pallas(softmax), tensors(SHAPE)) as objective:
         study.optimize(objective, n_trials=1)
@@ -224,6 +246,7 @@ def test_foreign_attributes_in_the_storage_are_ignored(objective: HelionObjectiv
         {"config": "__import__('os')", "status": "ok"},
         {"config": [1, 2], "status": "ok"},
         {"status": "ok"},
+        {"config": config},
     ):
         study.add_trial(optuna.create_trial(value=1.0, user_attrs=attrs))
     state = TrialState.FAIL
@@ -271,8 +294,8 @@ def test_a_study_of_something_else_is_refused(objective: HelionObjective) -> Non
     halves = helion_objective(pallas(softmax), (tensors(SHAPE)[0].to(torch.bfloat16),))
     with pytest.raises(ValueError, match=r'another args: .*"float32".* this .*"bfloat16"'):
         halves.enqueue_seeds(study)
-    transposed = helion_objective(pallas(softmax), (tensors((128, 32))[0].T,))
-    with pytest.raises(ValueError, match=r"another args: .*\[128, 1\].* this .*\[1, 32\]"):
+    transposed = helion_objective(pallas(softmax), (tensors((128, 16))[0].T,))
+    with pytest.raises(ValueError, match=r"another args: .*\[128, 1\].* this .*\[1, 16\]"):
         transposed.enqueue_seeds(study)
 
 
