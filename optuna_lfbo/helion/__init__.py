@@ -1,1 +1,26 @@
-"""Tuning of Helion kernels by Optuna studies."""
+"""Tuning of Helion kernels by Optuna studies.
+
+:func:`helion_objective` measures one configuration of a kernel as one trial;
+:class:`KernelSpace` is the kernel's search space in Optuna's terms.
+"""
+
+try:
+    import helion as _helion  # type: ignore[import-untyped]  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "optuna_lfbo.helion needs Helion, which could not be imported; install it with: "
+        'pip install "optuna_lfbo[helion]"'
+    ) from error
+
+from optuna_lfbo.helion.exceptions import KernelError, TrialFailedError, UnusableDeviceError
+from optuna_lfbo.helion.objective import HelionObjective, helion_objective
+from optuna_lfbo.helion.space import KernelSpace
+
+__all__ = [
+    "HelionObjective",
+    "KernelError",
+    "KernelSpace",
+    "TrialFailedError",
+    "UnusableDeviceError",
+    "helion_objective",
+]

@@ -1,0 +1,118 @@
+"""What a study of kernel latencies is about: a kernel, its arguments and a device."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import json
+import re
+import textwrap
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, TypeAlias
+
+import torch
+
+from optuna_lfbo.helion import _compat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from optuna_lfbo.helion._compat import BoundKernel, Kernel
+
+JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
+
+_NAMED_SHAPES = 3
+_PACKAGES = ("helion", "torch", "triton", "jax")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What may not change while a study goes on, and the versions, which had better not.
+
+    Attributes:
+        kernel: The kernel's name.
+        source_hash: Of the kernel's source, without decorators and comments, and of the
+            settings that change the code generated from it.
+        args: For each argument its value, or a tensor's shape, dtype and strides.
+        device: The device's name.
+        versions: Versions of the packages that generate and run the code.
+    """
+
+    kernel: str
+    source_hash: str
+    args: list[JSON]
+    device: str
+    versions: dict[str, str]
+
+    @property
+    def study_name(self) -> str:
+        """A readable name that is the same in every process that tunes the same thing."""
+        shapes = ["x".join(map(str, shape)) for shape in _tensor_shapes(self.args)]
+        parts = [self.kernel, *shapes[:_NAMED_SHAPES], _slug(self.device), self._digest]
+        return "-".join(part for part in parts if part)
+
+    @property
+    def _digest(self) -> str:
+        text = json.dumps([self.source_hash, self.args, self.device])
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def identity_of(kernel: Kernel, bound_kernel: BoundKernel, args: Sequence[object]) -> Identity:
+    """Describe a kernel bound to ``args``."""
+    return Identity(
+        kernel=kernel.name,
+        source_hash=_source_hash(kernel),
+        args=[_described(arg) for arg in args],
+        device=_compat.device_name(bound_kernel),
+        versions=_versions(),
+    )
+
+
+def _source_hash(kernel: Kernel) -> str:
+    # Putting the best configuration into the decorator does not make it another kernel.
+    tree = ast.parse(textwrap.dedent(inspect.getsource(kernel.fn)))
+    function = tree.body[0]
+    assert isinstance(function, ast.FunctionDef)
+    function.decorator_list = []
+    text = json.dumps([ast.unparse(function), _compat.codegen_settings(kernel)])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _described(value: object) -> JSON:
+    if isinstance(value, torch.Tensor):
+        return {
+            "shape": [int(size) for size in value.shape],
+            "dtype": str(value.dtype).removeprefix("torch."),
+            "stride": [int(stride) for stride in value.stride()],
+        }
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_described(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _described(item) for key, item in value.items()}
+    if isinstance(value, torch.dtype):
+        return str(value)
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _tensor_shapes(args: list[JSON]) -> list[list[JSON]]:
+    shapes = (arg.get("shape") for arg in args if isinstance(arg, dict))
+    return [shape for shape in shapes if isinstance(shape, list) and shape]
+
+
+def _versions() -> dict[str, str]:
+    installed: dict[str, str] = {}
+    for package in _PACKAGES:
+        try:
+            installed[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return installed
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

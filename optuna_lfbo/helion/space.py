@@ -1,0 +1,123 @@
+"""The search space of one bound Helion kernel, in Optuna's terms and back."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, cast
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+
+from optuna_lfbo.helion import _compat
+from optuna_lfbo.helion._fragments import codec_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import optuna
+
+    from optuna_lfbo.helion._compat import BoundKernel, Config
+    from optuna_lfbo.helion._fragments import ParamValue
+
+
+class KernelSpace:
+    """Helion's search space (``ConfigSpec``) of a kernel bound to arguments.
+
+    Every entry of a Helion configuration that can be searched is one Optuna parameter, named
+    by its key and, in a list, its index:
+
+    * a power of two (block sizes, ``num_warps``) is the integer exponent,
+      ``log2_block_sizes[0]``;
+    * an integer is an integer, ``num_stages``;
+    * an enumeration or a boolean is a categorical, ``pid_type``; a choice that is not a
+      string, number, boolean or None is shown by its JSON text;
+    * a permutation of up to four elements is a categorical of texts such as ``"1,0,2"``,
+      ``loop_orders[0]``; a longer one is a rank for each element, ``loop_orders[0].rank[3]``.
+
+    An entry with a single possible value, or one that ``autotune_config_overrides`` pins, is
+    not a parameter.
+
+    Args:
+        bound_kernel: What ``kernel.bind(args)`` of a Helion kernel returns.
+
+    Attributes:
+        distributions: Parameter names and their distributions, in Helion's order.
+        default: The configuration that Helion runs without autotuning.
+        seeds: Configurations to measure first, without duplicates: the default, then the
+            compiler's seeds, then the kernel's ``autotune_seed_configs``.
+
+    Raises:
+        NotImplementedError: The kernel uses a kind of search dimension unknown here.
+    """
+
+    def __init__(self, bound_kernel: BoundKernel) -> None:
+        self._bound_kernel = bound_kernel
+        self._generation = _compat.config_generation(bound_kernel)
+        self._slots = [
+            (index, codec_of(name, fragment))
+            for name, index, fragment in _compat.searched_fragments(self._generation)
+        ]
+        self.distributions: dict[str, BaseDistribution] = {
+            name: distribution
+            for _, codec in self._slots
+            for name, distribution in codec.distributions.items()
+        }
+        self.seeds: list[Config] = _compat.seed_configs(bound_kernel, self._generation)
+        self.default: Config = self.seeds[0]
+
+    def suggest(self, trial: optuna.Trial) -> dict[str, ParamValue]:
+        """Ask ``trial`` for a value of every parameter."""
+        return {
+            name: _suggest(trial, name, distribution)
+            for name, distribution in self.distributions.items()
+        }
+
+    def config(self, params: Mapping[str, ParamValue]) -> Config:
+        """Return the configuration that ``params`` stand for, after Helion's own repair.
+
+        Different parameters may give the same configuration: Helion changes combinations
+        that make no sense, and drops entries that have no effect beside others.
+
+        Args:
+            params: A value for every name in ``distributions``.
+
+        Raises:
+            ValueError: A parameter is missing, unknown or out of its range.
+            helion.exc.InvalidConfig: Helion cannot make a configuration of them.
+        """
+        if params.keys() != self.distributions.keys():
+            raise ValueError(_wrong_names(params.keys(), self.distributions.keys()))
+        flat = self._generation.flatten(self.default)
+        for index, codec in self._slots:
+            flat[index] = copy.deepcopy(codec.decode(params))
+        return self._generation.unflatten(flat)
+
+    def params(self, config: Config | Mapping[str, object]) -> dict[str, ParamValue]:
+        """Return parameters that stand for ``config``.
+
+        Args:
+            config: A Helion configuration; what it leaves out is taken from the default.
+
+        Raises:
+            ValueError: A value of it lies outside the search space.
+            helion.exc.InvalidConfig: It is not a configuration of this kernel.
+        """
+        flat = self._generation.flatten(_compat.completed(self._bound_kernel, config))
+        return {
+            name: value
+            for index, codec in self._slots
+            for name, value in codec.encode(flat[index]).items()
+        }
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> ParamValue:
+    if isinstance(distribution, IntDistribution):
+        return trial.suggest_int(name, distribution.low, distribution.high)
+    return trial.suggest_categorical(name, cast("CategoricalDistribution", distribution).choices)
+
+
+def _wrong_names(given: Any, expected: Any) -> str:
+    missing, unknown = sorted(expected - given), sorted(given - expected)
+    return (
+        "params must have exactly the names of the space's distributions; "
+        f"missing: {missing}, unknown: {unknown}."
+    )

@@ -1,0 +1,1 @@
+"""Helion kernels for the tests, each decorated anew for the backend that a test wants."""
