@@ -10,6 +10,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.trial import TrialState
 
 from optuna_lfbo.helion import _compat, _study
 from optuna_lfbo.helion._identity import identity_of
@@ -162,20 +163,27 @@ class HelionObjective:
     def enqueue_seeds(self, study: optuna.Study) -> None:
         """Put Helion's default configuration, then all seeds, before other trials.
 
-        What the study has already, finished or waiting, is not enqueued again.
+        What the study has an outcome for, or waiting, is not enqueued again.
 
         Raises:
             ValueError: The study is not one for this kernel, its arguments and device.
         """
+        seeds = [(config, _json_of(config)) for config in self.space.seeds]
         with self._lock:
-            self._ledger(study)
-        for config in self.space.seeds:
+            ledger = self._ledger(study)
+            seeds = [seed for seed in seeds if ledger.outcome(study, seed[1]) is None]
+        # Optuna's skip_if_exists would also skip seeds whose trial was interrupted.
+        waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        known = [trial.user_attrs.get("config") for trial in waiting]
+        for config, attribute in seeds:
+            if attribute in known:
+                continue
             try:
                 params = self.space.params(config)
             except ValueError as error:
                 _logger.warning(f"A seed is left out, as no trial can have it: {error}")
                 continue
-            study.enqueue_trial(params, skip_if_exists=True)
+            study.enqueue_trial(params, user_attrs={"config": attribute})
 
     def best_config(self, study: optuna.Study) -> Config:
         """Return the fastest configuration measured, ready for ``helion.kernel(config=...)``.

@@ -97,6 +97,25 @@ def test_seeds_are_enqueued_once(objective: HelionObjective) -> None:
     assert len(study.trials) == len(objective.space.seeds)
 
 
+def test_a_seed_whose_trial_was_interrupted_is_enqueued_again() -> None:
+    interruptions = [KeyboardInterrupt]
+
+    def check(actual: torch.Tensor, expected: torch.Tensor) -> None:
+        if interruptions:
+            raise interruptions.pop()
+
+    kernel = pallas(softmax, autotune_baseline_accuracy_check_fn=check)
+    with helion_objective(kernel, tensors(SHAPE)) as objective:
+        study = new_study()
+        objective.enqueue_seeds(study)
+        with pytest.raises(KeyboardInterrupt):
+            study.optimize(objective, n_trials=1)
+        objective.enqueue_seeds(study)
+        study.optimize(objective, n_trials=1)
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.COMPLETE]
+    assert study.user_attrs["default_latency_ms"] == study.best_value
+
+
 def test_params_that_helion_repairs_to_one_config_are_one_measurement() -> None:
     with helion_objective(pallas(matmul), tensors((32, 128), (128, 128))) as objective:
         params = objective.space.params({"pallas_loop_type": "emit_pipeline"})
