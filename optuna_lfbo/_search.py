@@ -142,5 +142,5 @@ class Search:
                 row = self.space.row_of_code((start + offset) % n_points)
                 if row not in blocked:
                     return row
-        row = self.space.sample(rng, 1)[0]
-        return row
+        anything: Array = self.space.sample(rng, 1)[0]
+        return anything

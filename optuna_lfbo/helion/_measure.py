@@ -12,9 +12,11 @@ from optuna_lfbo.helion._outcome import Outcome, Status, one_line
 # The compiler's exceptions, which Triton may raise as late as at the first launch. They are
 # known by name, as they come from other processes and from packages that may be missing.
 _COMPILER_ERRORS = re.compile(
-    r"CompilationError|PTXASError|IntelGPUError|OutOfResources|PassManager::run failed"
+    r"CompilationError|PTXASError|IntelGPUError|PassManager::run failed"
     r"|failed to translate module to LLVM IR|exceeds triton maximum tensor numel"
 )
+# The code is fine, but the device has too little shared memory or too few threads to launch it.
+_LAUNCH_ERRORS = re.compile(r"OutOfResources")
 # Triton puts the position and the source line of an error before the message.
 _TRITON_POSITION = re.compile(r"at \d+:\d+:")
 # Helion puts the kernel's source line and the graph node behind it.
@@ -74,6 +76,8 @@ def _verdict(attempt: Attempt) -> tuple[Status, str | None]:
         return "compile_timeout", reason
     if attempt.timed_out == "benchmark":
         return "benchmark_timeout", reason
+    if _LAUNCH_ERRORS.search(reason):
+        return "runtime_error", reason
     if not attempt.launched or _COMPILER_ERRORS.search(reason):
         return "compile_error", reason
     return "runtime_error", reason

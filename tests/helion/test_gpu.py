@@ -48,13 +48,13 @@ def test_random_configs_and_seeds_end_with_a_status() -> None:
     torch.testing.assert_close(triton(softmax, config=best)(x), expected, rtol=0.05, atol=1e-3)
 
 
-def test_too_much_shared_memory_is_a_compile_error() -> None:
+def test_too_much_shared_memory_is_a_runtime_error() -> None:
     shapes = ((4096, 4096), (4096, 4096))
     with helion_objective(triton(matmul), cuda(*shapes)) as objective:
         greedy = {"block_sizes": [256, 256, 256], "num_stages": 8, "num_warps": 32}
         trial = measured(objective, greedy)
         assert trial.state == TrialState.FAIL
-        assert trial.user_attrs["status"] == "compile_error"
+        assert trial.user_attrs["status"] == "runtime_error"
         assert "out of resource" in trial.user_attrs["error"]
         # The worker and the parent are as good as before.
         assert measured(objective, {}).state == TrialState.COMPLETE

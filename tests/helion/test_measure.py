@@ -49,7 +49,7 @@ class OutOfResources(Exception):  # noqa: N818 - Triton's name
         ({"error": ValueError("bad")}, "runtime_error", "ValueError: bad"),
         (
             {"error": OutOfResources("out of resource: shared memory")},
-            "compile_error",
+            "runtime_error",
             "OutOfResources: out of resource: shared memory",
         ),
         (

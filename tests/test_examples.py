@@ -1,0 +1,43 @@
+"""Every example runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import optuna
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def load(name: str) -> ModuleType:
+    """Import an example as the program it is, but without running it."""
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_tuning_a_helion_kernel_resumes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    storage = f"sqlite:///{tmp_path}/tuning.db"
+    example = load("tune_helion_kernel")
+    for message in ("starting study", "resuming study"):
+        example.main(["softmax", "--trials", "3", "--storage", storage, "--seed", "0"])
+        output = capsys.readouterr().out
+        assert message in output
+        assert "speed-up:" in output
+        assert "@helion.kernel(config=" in output
+    (study,) = optuna.get_all_study_summaries(storage)
+    assert study.n_trials == 6
