@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-
 def report(raw: Sequence[Path]) -> str:
     """Fraction of the optimum by sampler, averaged over seeds, then over tasks."""
     rows = defaultdict(lambda: defaultdict(list))

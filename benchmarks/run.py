@@ -93,6 +93,11 @@ def run_all(
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     """Processes of one thread each: two runs at once are faster than one on two cores."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    for name in (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "LOKY_MAX_CPU_COUNT",
+    ):
         os.environ[name] = "1"
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 MODULES = {
     "optuna_samplers": ("random", "tpe", "gp", "cmaes", "lfbo"),
+    "helion_searches": ("helion_lfbo_pattern", "helion_lfbo_tree", "helion_pattern"),
 }
 """The families that each module of this package runs."""
 
 PACKAGES = {
     "optuna_samplers": ("optuna", "scikit-learn"),
+    "helion_searches": ("helion", "scikit-learn"),
 }
 """The packages whose versions are kept with a module's results."""
 
