@@ -71,6 +71,8 @@ def run_all(
 ) -> None:
     """Makes the runs that ``out`` does not hold yet, seed by seed, and appends them to it.
 
+    A sampler skips the tasks that it cannot run (:data:`benchmarks.runners.GROUPS`).
+
     Raises:
         ValueError: a sampler or a task does not exist, or ``out`` is no file of results.
     """
@@ -81,7 +83,8 @@ def run_all(
     jobs = [
         job
         for seed, sampler, task in product(range(n_seeds), texts, select_tasks(tasks, tables))
-        if (job := Job(task, sampler, seed, n_trials, tables))[:4] not in done
+        if runners.supports(parse(sampler).family, task)
+        and (job := Job(task, sampler, seed, n_trials, tables))[:4] not in done
     ]
     out.parent.mkdir(parents=True, exist_ok=True)
     with _pool(workers) as pool, out.open("a") as file:

@@ -15,14 +15,37 @@ if TYPE_CHECKING:
 MODULES = {
     "optuna_samplers": ("random", "tpe", "gp", "cmaes", "lfbo"),
     "helion_searches": ("helion_lfbo_pattern", "helion_lfbo_tree", "helion_pattern"),
+    "kernel_tuner_strategies": (
+        "kt_random_sample",
+        "kt_genetic_algorithm",
+        "kt_greedy_ils",
+        "kt_dual_annealing",
+        "kt_bayes_opt",
+    ),
+    "smac_facade": ("smac",),
 }
 """The families that each module of this package runs."""
 
 PACKAGES = {
     "optuna_samplers": ("optuna", "scikit-learn"),
     "helion_searches": ("helion", "scikit-learn"),
+    "kernel_tuner_strategies": ("kernel-tuner",),
+    "smac_facade": ("smac",),
 }
 """The packages whose versions are kept with a module's results."""
+
+GROUPS = {
+    "optuna_samplers": ("kernel", "hpo", "continuous", "conditional"),
+    "helion_searches": ("kernel",),
+    "kernel_tuner_strategies": ("known",),
+    "smac_facade": ("kernel", "hpo", "continuous"),
+}
+"""The groups of tasks that a module can run."""
+
+
+def supports(family: str, task: str) -> bool:
+    """Whether a family of samplers can run on a task."""
+    return task.partition("/")[0] in GROUPS[module_of(family)]
 
 
 def module_of(family: str) -> str:

@@ -15,7 +15,7 @@ from helion.autotuner.benchmark_provider import BenchmarkProvider, BenchmarkResu
 from helion.autotuner.external import _ExternalKernelAdapter, create_user_config_spec
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
-from benchmarks.tasks import BudgetExhausted
+from benchmarks.tasks import BudgetExhaustedError, FlatTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,6 +94,7 @@ def run(spec: Spec, evaluate: Evaluator, seed: int) -> dict[str, float]:
     The search may end by itself before the budget is spent. What comes after it, the finalists'
     duel on a GPU, is switched off: values are exact.
     """
+    assert isinstance(evaluate.task, FlatTask)
     fragments = {name: fragment(d) for name, d in evaluate.task.distributions.items()}
     kernel = _ExternalKernelAdapter(
         create_user_config_spec(fragments),
@@ -109,7 +110,7 @@ def run(spec: Spec, evaluate: Evaluator, seed: int) -> dict[str, float]:
     search.final_selection = None
     with (
         patch.dict(os.environ, {"HELION_AUTOTUNE_FINAL_REBENCHMARK_TOP_K": "0"}),
-        suppress(BudgetExhausted, helion.exc.NoConfigFound),
+        suppress(BudgetExhaustedError, helion.exc.NoConfigFound),
     ):
         search.autotune()
     return {}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import optuna
 from optuna.trial import TrialState
 
-from benchmarks.tasks import BudgetExhausted
+from benchmarks.tasks import BudgetExhaustedError
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -56,8 +56,7 @@ class OptunaRun:
     def run(self, evaluate: Evaluator) -> None:
         """Spends the whole budget of the evaluator."""
         while not evaluate.exhausted:
-            n_left = evaluate.n_trials - len(evaluate.values)
-            asked = [self._ask(evaluate.task) for _ in range(min(self.batch, n_left))]
+            asked = [self._ask(evaluate.task) for _ in range(self.batch)]
             for trial, params in asked:
                 self._tell(trial, evaluate(params))
 
@@ -87,6 +86,6 @@ def run(
     """Runs one sampler on one task and returns the seconds it took to ask and to tell."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     runner = OptunaRun(make_sampler(spec, seed), penalty=penalty, batch=batch)
-    with suppress(BudgetExhausted):
+    with suppress(BudgetExhaustedError):
         runner.run(evaluate)
     return {"ask_s": round(runner.ask_s, 4), "tell_s": round(runner.tell_s, 4)}

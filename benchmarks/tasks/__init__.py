@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.tasks.base import BudgetExhausted, Evaluator, Params, Reference, Task
-from benchmarks.tasks.kernels import ENCODINGS, SUFFIX, KernelTask, load_table
+from benchmarks.tasks import functions, hpo, kernels
+from benchmarks.tasks.base import (
+    BudgetExhaustedError,
+    Evaluator,
+    FlatTask,
+    Params,
+    Reference,
+    Task,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
-    "BudgetExhausted",
+    "BudgetExhaustedError",
     "Evaluator",
+    "FlatTask",
     "Params",
     "Reference",
     "Task",
@@ -20,10 +31,20 @@ __all__ = [
 
 
 def task_names(tables: Path | None) -> list[str]:
-    """Names every task; those of kernel tables need the folder that holds them."""
-    paths = sorted(tables.glob(f"*{SUFFIX}")) if tables else []
-    stems = [path.name.removesuffix(SUFFIX) for path in paths]
-    return [f"kernel/{stem}/{encoding}" for stem in stems for encoding in ENCODINGS]
+    """Names every task.
+
+    ``kernel`` tasks keep the constraints of the kernel from the sampler and ``known`` ones
+    declare them; both need the folder that holds the tables.
+    """
+    paths = sorted(tables.glob(f"*{kernels.SUFFIX}")) if tables else []
+    stems = [path.name.removesuffix(kernels.SUFFIX) for path in paths]
+    return [
+        *(f"kernel/{stem}/{encoding}" for stem in stems for encoding in kernels.ENCODINGS),
+        *(f"known/{stem}" for stem in stems),
+        *(f"hpo/{dataset}" for dataset in hpo.TABLES),
+        *(f"continuous/{function}" for function in functions.FUNCTIONS),
+        functions.ConditionalTask.name,
+    ]
 
 
 @cache
@@ -33,10 +54,17 @@ def load_task(name: str, tables: Path | None) -> Task:
     Raises:
         ValueError: no task has this name.
     """
-    group, _, rest = name.partition("/")
-    if group == "kernel" and tables is not None:
-        stem, _, encoding = rest.rpartition("/")
-        for known in ENCODINGS:
-            if known == encoding:
-                return KernelTask(load_table(tables / f"{stem}{SUFFIX}"), known)
-    raise ValueError(f"task is {name!r}, but must be one of {task_names(tables)}")
+    if name not in task_names(tables):
+        raise ValueError(f"task is {name!r}, but must be one of {task_names(tables)}")
+    match name.split("/"):
+        case ["kernel" | "known", stem, *rest]:
+            assert tables is not None
+            encoding = kernels.ENCODINGS[rest == ["cat"]]
+            table = kernels.load_table(tables / f"{stem}{kernels.SUFFIX}")
+            return kernels.KernelTask(name, table, encoding)
+        case ["hpo", dataset]:
+            return hpo.HPOTask(dataset)
+        case ["continuous", function]:
+            return functions.FunctionTask(function)
+        case _:
+            return functions.ConditionalTask()

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
@@ -33,8 +35,13 @@ class Reference:
 class Task(Protocol):
     """A function to minimise. Failures are NaN."""
 
-    name: str
-    reference: Reference
+    @property
+    def name(self) -> str:
+        """Its group, a slash and what tells it from others of the group."""
+
+    @property
+    def reference(self) -> Reference:
+        """Landmarks of its values."""
 
     def suggest(self, trial: optuna.Trial) -> Params:
         """Asks the trial for every parameter, as an Optuna user's objective does."""
@@ -43,21 +50,53 @@ class Task(Protocol):
         """Returns the value of a point, NaN if it fails."""
 
 
-class FlatTask(Task, Protocol):
-    """A task whose space does not depend on the values of other parameters."""
+class FlatTask(Task):
+    """A task whose parameters are always the same; subclasses evaluate it."""
 
-    distributions: dict[str, BaseDistribution]
+    def __init__(
+        self, name: str, distributions: dict[str, BaseDistribution], reference: Reference
+    ) -> None:
+        self._name = name
+        self._reference = reference
+        self.distributions = distributions
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def reference(self) -> Reference:
+        return self._reference
+
+    def suggest(self, trial: optuna.Trial) -> Params:
+        return {name: suggest(trial, name, d) for name, d in self.distributions.items()}
 
 
-class BudgetExhausted(Exception):
+def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    """Asks a trial for one parameter.
+
+    Raises:
+        TypeError: the distribution is none of Optuna's three.
+    """
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return trial.suggest_categorical(name, choices)
+        case IntDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_int(name, low, high, step=step, log=log)
+        case FloatDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_float(name, low, high, step=step, log=log)
+    raise TypeError(f"distribution is {distribution!r}, but must be one of Optuna's three")
+
+
+class BudgetExhaustedError(Exception):
     """Raised by an :class:`Evaluator` that may not evaluate any further."""
 
 
 class Evaluator:
     """Evaluates a task at no more than ``n_trials`` distinct points and remembers them in order.
 
-    A repeated point is answered from memory and costs nothing, but the calls are limited too,
-    so that a search that asks for the same point for ever ends.
+    A repeated point is answered from memory and costs nothing, but a search that does little
+    else is stopped.
 
     Attributes:
         values: the value of each distinct point in order of evaluation, NaN for failures.
@@ -65,36 +104,41 @@ class Evaluator:
     """
 
     CALLS_PER_TRIAL = 5
+    MAX_REPEATS = 150
+    """Calls in all, and calls since the last new point, after which a search counts as stuck."""
 
     def __init__(self, task: Task, n_trials: int) -> None:
         self.task = task
         self.n_trials = n_trials
         self.values: list[float] = []
         self.n_calls = 0
+        self._n_repeats = 0
         self._seen: dict[Hashable, float] = {}
 
     @property
     def exhausted(self) -> bool:
-        """Whether the next call may be refused."""
+        """Whether every further call is refused."""
         return (
             len(self.values) >= self.n_trials
             or self.n_calls >= self.CALLS_PER_TRIAL * self.n_trials
+            or self._n_repeats >= self.MAX_REPEATS
         )
 
     def __call__(self, params: Mapping[str, Any]) -> float:
         """Returns the value of a point, NaN if it fails.
 
         Raises:
-            BudgetExhausted: the point is new and the budget is spent, or too many were asked for.
+            BudgetExhaustedError: the budget is spent.
         """
-        key = tuple(sorted(params.items()))
-        if key in self._seen and self.n_calls < self.CALLS_PER_TRIAL * self.n_trials:
-            self.n_calls += 1
-            return self._seen[key]
         if self.exhausted:
-            raise BudgetExhausted
+            raise BudgetExhaustedError
         self.n_calls += 1
+        key = tuple(sorted(params.items()))
+        if key in self._seen:
+            self._n_repeats += 1
+            return self._seen[key]
         value = self.task.evaluate(params)
+        self._n_repeats = 0
         self._seen[key] = value if math.isfinite(value) else math.nan
         self.values.append(self._seen[key])
         return self._seen[key]

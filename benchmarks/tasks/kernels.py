@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
-from benchmarks.tasks.base import Reference
+from benchmarks.tasks.base import FlatTask, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import optuna
     from optuna.distributions import BaseDistribution
-
-    from benchmarks.tasks.base import Params
 
 Encoding = Literal["int", "cat"]
 ENCODINGS: tuple[Encoding, ...] = ("int", "cat")
@@ -31,6 +28,7 @@ class KernelTable:
     """The timings of one kernel on one GPU over a grid of parameter values.
 
     Attributes:
+        path: the file.
         values: the values of each parameter that has more than one.
         times: milliseconds by parameter values in that order; a point that is absent violates
             a constraint of the kernel, and NaN marks one that did not compile or run.
@@ -38,7 +36,7 @@ class KernelTable:
 
     def __init__(self, path: Path) -> None:
         raw = json.loads(gzip.decompress(path.read_bytes()))
-        self.name = path.name.removesuffix(SUFFIX)
+        self.path = path
         self.values: dict[str, list[Any]] = {
             name: values for name, values in raw["tune_params"].items() if len(values) > 1
         }
@@ -61,33 +59,33 @@ def load_table(path: Path) -> KernelTable:
     return KernelTable(path)
 
 
-class KernelTask:
-    """A kernel table searched without knowledge of its constraints.
+class KernelTask(FlatTask):
+    """A kernel table. The constraints of the kernel are met like any other failure.
 
     The ``int`` encoding makes each parameter the index of its value; ``cat`` makes it a
     categorical of its values.
     """
 
-    def __init__(self, table: KernelTable, encoding: Encoding) -> None:
-        self.name = f"kernel/{table.name}/{encoding}"
-        self.table = table
-        self.encoding = encoding
-        self.reference = table.reference
-        self.distributions: dict[str, BaseDistribution] = {
+    def __init__(self, name: str, table: KernelTable, encoding: Encoding) -> None:
+        distributions: dict[str, BaseDistribution] = {
             name: CategoricalDistribution(values)
             if encoding == "cat"
             else IntDistribution(0, len(values) - 1)
             for name, values in table.values.items()
         }
+        super().__init__(name, distributions, table.reference)
+        self.table = table
+        self.encoding = encoding
 
-    def suggest(self, trial: optuna.Trial) -> Params:
+    def point(self, params: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Values in the order of the table's parameters."""
         if self.encoding == "cat":
-            return {n: trial.suggest_categorical(n, v) for n, v in self.table.values.items()}
-        return {n: trial.suggest_int(n, 0, len(v) - 1) for n, v in self.table.values.items()}
+            return tuple(params[name] for name in self.table.values)
+        return tuple(values[params[name]] for name, values in self.table.values.items())
+
+    def is_valid(self, params: Mapping[str, Any]) -> bool:
+        """Whether a point meets the kernel's constraints; it may fail all the same."""
+        return self.point(params) in self.table.times
 
     def evaluate(self, params: Mapping[str, Any]) -> float:
-        if self.encoding == "cat":
-            point = tuple(params[name] for name in self.table.values)
-        else:
-            point = tuple(values[params[name]] for name, values in self.table.values.items())
-        return self.table.times.get(point, math.nan)
+        return self.table.times.get(self.point(params), math.nan)
