@@ -87,11 +87,15 @@ def run_all(
         and (job := Job(task, sampler, seed, n_trials, tables))[:4] not in done
     ]
     out.parent.mkdir(parents=True, exist_ok=True)
-    with _pool(workers) as pool, out.open("a") as file:
-        futures = {pool.submit(execute, job): job for job in jobs}
-        for future in tqdm(as_completed(futures), total=len(jobs), unit="run", mininterval=1.0):
-            file.write(records.dump(future.result()) + "\n")
-            file.flush()
+    pool = _pool(workers)
+    try:
+        with out.open("a") as file:
+            futures = [pool.submit(execute, job) for job in jobs]
+            for future in tqdm(as_completed(futures), total=len(jobs), unit="run", mininterval=1):
+                file.write(records.dump(future.result()) + "\n")
+                file.flush()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -85,6 +86,7 @@ def run(
 ) -> dict[str, float]:
     """Runs one sampler on one task and returns the seconds it took to ask and to tell."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     runner = OptunaRun(make_sampler(spec, seed), penalty=penalty, batch=batch)
     with suppress(BudgetExhaustedError):
         runner.run(evaluate)

@@ -31,7 +31,7 @@ MAX_LEAF_NODES = 4096
 """More than a tree can have for a few hundred points."""
 
 
-def hyperparameter(name: str, distribution: BaseDistribution) -> Hyperparameter:
+def hyperparameter(name: str, distribution: BaseDistribution) -> Hyperparameter[Any, Any]:
     """SMAC's counterpart of a distribution.
 
     Categories and steps are counted from 0; :func:`decode` undoes it.
@@ -63,7 +63,7 @@ def decode(value: Any, distribution: BaseDistribution) -> Any:
             return int(value)
         case FloatDistribution(step=None):
             return float(value)
-        case IntDistribution(low=low, step=step) | FloatDistribution(low=low, step=step):
+        case IntDistribution(low=low, step=step) | FloatDistribution(low=low, step=float(step)):
             return low + step * int(value)
     raise TypeError(f"distribution is {distribution!r}, but must be one of Optuna's three")
 

@@ -74,7 +74,9 @@ def _distribution(choices: Sequence[Any]) -> BaseDistribution:
 
 def _index(value: Any, distribution: BaseDistribution) -> int:
     """Position of a value in its distribution, which holds as many as the table."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices.index(value)
-    assert isinstance(distribution, IntDistribution | FloatDistribution)
-    return round((value - distribution.low) / (distribution.step or 1))
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return list(choices).index(value)
+        case IntDistribution(low=low, step=step) | FloatDistribution(low=low, step=float(step)):
+            return round((value - low) / step)
+    raise TypeError(f"distribution is {distribution!r}, which no table has")
