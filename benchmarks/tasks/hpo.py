@@ -78,5 +78,5 @@ def _index(value: Any, distribution: BaseDistribution) -> int:
         case CategoricalDistribution(choices=choices):
             return list(choices).index(value)
         case IntDistribution(low=low, step=step) | FloatDistribution(low=low, step=float(step)):
-            return round((value - low) / step)
+            return round(float(value - low) / step)
     raise TypeError(f"distribution is {distribution!r}, which no table has")
