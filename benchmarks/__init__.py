@@ -1,0 +1,1 @@
+"""Measures samplers and autotuners on the same tasks; see ``python -m benchmarks --help``."""

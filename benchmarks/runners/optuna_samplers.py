@@ -1,0 +1,93 @@
+"""Runs of Optuna's samplers, ours among them."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import optuna
+from optuna.trial import TrialState
+
+from benchmarks.tasks import BudgetExhaustedError
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from benchmarks.spec import Spec
+    from benchmarks.tasks import Evaluator, Params, Task
+
+CLASSES = {
+    "random": "optuna.samplers:RandomSampler",
+    "tpe": "optuna.samplers:TPESampler",
+    "gp": "optuna.samplers:GPSampler",
+    "cmaes": "optuna.samplers:CmaEsSampler",
+    "lfbo": "optuna_lfbo:LFBOSampler",
+}
+
+
+def make_sampler(spec: Spec, seed: int) -> BaseSampler:
+    """Imports the sampler's class only now, so that one that is missing hurts no other."""
+    module, _, name = CLASSES[spec.family].partition(":")
+    sampler: BaseSampler = getattr(import_module(module), name)(seed=seed, **spec.kwargs)
+    return sampler
+
+
+class OptunaRun:
+    """Asks a sampler for trials and tells it their values until the budget is spent.
+
+    Args:
+        sampler: the sampler.
+        penalty: tell a failed trial the worst finite value seen so far instead of FAIL. Before
+            any trial has succeeded there is none, and it is told FAIL.
+        batch: how many trials are asked for before the first of them is told.
+    """
+
+    def __init__(self, sampler: BaseSampler, *, penalty: bool = False, batch: int = 1) -> None:
+        self.study = optuna.create_study(sampler=sampler)
+        self.penalty = penalty
+        self.batch = batch
+        self.ask_s = 0.0
+        self.tell_s = 0.0
+        self._worst = math.nan
+
+    def run(self, evaluate: Evaluator) -> None:
+        """Spends the whole budget of the evaluator."""
+        while not evaluate.exhausted:
+            asked = [self._ask(evaluate.task) for _ in range(self.batch)]
+            for trial, params in asked:
+                self._tell(trial, evaluate(params))
+
+    def _ask(self, task: Task) -> tuple[optuna.Trial, Params]:
+        start = time.perf_counter()
+        trial = self.study.ask()
+        params = task.suggest(trial)
+        self.ask_s += time.perf_counter() - start
+        return trial, params
+
+    def _tell(self, trial: optuna.Trial, value: float) -> None:
+        if math.isfinite(value):
+            self._worst = value if math.isnan(self._worst) else max(value, self._worst)
+        elif self.penalty:
+            value = self._worst
+        start = time.perf_counter()
+        if math.isnan(value):
+            self.study.tell(trial, state=TrialState.FAIL)
+        else:
+            self.study.tell(trial, value)
+        self.tell_s += time.perf_counter() - start
+
+
+def run(
+    spec: Spec, evaluate: Evaluator, seed: int, *, penalty: bool = False, batch: int = 1
+) -> dict[str, float]:
+    """Runs one sampler on one task and returns the seconds it took to ask and to tell."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    runner = OptunaRun(make_sampler(spec, seed), penalty=penalty, batch=batch)
+    with suppress(BudgetExhaustedError):
+        runner.run(evaluate)
+    return {"ask_s": round(runner.ask_s, 4), "tell_s": round(runner.tell_s, 4)}
