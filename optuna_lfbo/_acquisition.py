@@ -5,47 +5,76 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import log_ndtr
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from optuna_lfbo._kernel import RankModel
     from optuna_lfbo._space import Array
 
+_LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
-def pick_diverse(
-    scores: Array,
-    leaves: NDArray[np.int64],
-    pending_leaves: NDArray[np.int64],
-    n: int,
-    similarity_penalty: float,
+
+def log_expected_improvement(mean: Array, variance: Array, best: float) -> Array:
+    """Logarithm of the expected improvement below ``best``, shape as given.
+
+    Ament et al., "Unexpected Improvements to Expected Improvement" (NeurIPS 2023), section 4:
+    the logarithm still orders candidates where the improvement itself is rounded to zero.
+    """
+    deviation = np.sqrt(variance)
+    u = (best - mean) / deviation
+    log_density = -0.5 * u * u - _LOG_SQRT_2PI
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # phi + u Phi = phi (1 + u Phi / phi), which tends to phi / u^2 far below.
+        near = log_density + np.log1p(u * np.exp(log_ndtr(u) - log_density))
+        far = log_density - 2.0 * np.log(np.abs(u))
+    return np.asarray(np.where(u > -8.0, near, far) + np.log(deviation))
+
+
+def pick_batch(
+    model: RankModel, pending: Array, candidates: Array, turns: Sequence[NDArray[np.bool_]]
 ) -> list[int]:
-    """Greedily pick the candidates of highest score that share few leaves with earlier picks.
+    """Pick the candidate of largest expected improvement for each turn.
 
-    Helion's ``LFBOPatternSearch`` subtracts the same penalty: the similarity of two
-    configurations is the share of trees that put them into one leaf.
+    Pending trials and earlier picks count as if they had come out as predicted (the kriging
+    believer of Ginsbourger et al., 2010): near them nothing more is to be learned.
 
     Args:
-        scores: Acquisition of the candidates, shape ``(m,)``.
-        leaves: Leaf of every tree, shape ``(m, n_trees)``.
-        pending_leaves: The same for running trials, shape ``(p, n_trees)``.
-        n: How many to pick at most.
-        similarity_penalty: What full similarity to all picks and pending trials costs.
+        model: Predicts the scores.
+        pending: Rows of running trials, shape ``(p, d)``.
+        candidates: Rows, shape ``(m, d)``.
+        turns: For each pick the candidates that are eligible, shape ``(m,)``; a turn with none
+            left is skipped.
 
     Returns:
-        Indices of at most ``n`` candidates, the best first.
+        Indices of candidates.
     """
-    available = np.ones(len(scores), dtype=bool)
-    similarity = np.zeros(len(scores))
-    for pending in pending_leaves:
-        similarity += (leaves == pending).mean(axis=1)
+    rows = np.concatenate([pending, candidates])
+    mean, variance, factors = model.posterior(rows)
+    n_pending = len(pending)
+
+    def believe(i: int) -> None:
+        nonlocal variance, factors
+        covariance = model.kernel(rows, rows[i : i + 1])[:, 0] - factors.T @ factors[:, i]
+        step = covariance / np.sqrt(variance[i] + model.noise)
+        factors = np.vstack([factors, step])
+        variance = np.maximum(variance - step**2, 1e-9)
+
+    for i in range(n_pending):
+        believe(i)
     picks: list[int] = []
-    while len(picks) < min(n, len(scores)):
-        n_kept_apart = max(len(picks) + len(pending_leaves), 1)
-        value = scores - similarity_penalty * similarity / n_kept_apart
-        best = int(np.argmax(np.where(available, value, -np.inf)))
-        picks.append(best)
-        available[best] = False
-        similarity += (leaves == leaves[best]).mean(axis=1)
+    free = np.ones(len(candidates), dtype=bool)
+    for eligible in turns:
+        open_now = eligible & free
+        if open_now.any():
+            value = log_expected_improvement(mean[n_pending:], variance[n_pending:], model.best)
+            best = int(np.argmax(np.where(open_now, value, -np.inf)))
+            picks.append(best)
+            free[best] = False
+            believe(n_pending + best)
     return picks
 
 

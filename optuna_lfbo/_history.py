@@ -70,6 +70,7 @@ class Table:
         self._n_seen = 0
         self._rows: list[Array] = []
         self._losses: list[float] = []
+        self._has_success = False
 
     def update(self, history: History) -> None:
         """Add the trials that have finished since the last call."""
@@ -78,6 +79,7 @@ class Table:
             if not np.isnan(row).all():
                 self._rows.append(row)
                 self._losses.append(self._loss(trial))
+                self._has_success |= math.isfinite(self._losses[-1])
                 if trial.params.keys() <= self.space.distributions.keys():
                     self.tried.add(row, whole=trial.state == TrialState.COMPLETE)
         self._n_seen = len(history.finished)
@@ -92,6 +94,10 @@ class Table:
     @property
     def losses(self) -> Array:
         return np.array(self._losses)
+
+    @property
+    def has_success(self) -> bool:
+        return self._has_success
 
     def _loss(self, trial: FrozenTrial) -> float:
         if trial.state != TrialState.COMPLETE or trial.value is None:

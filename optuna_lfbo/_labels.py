@@ -32,8 +32,8 @@ def label(losses: Array, quantile: float) -> Labels:
 
     The threshold tau is the ``quantile`` of the finite losses, so that failures do not widen
     what counts as good; at least one trial is good if any has succeeded. Good trials weigh
-    ``tau - y`` (expected improvement: equation 11 of the paper with ``u = max(tau - y, 0)``)
-    on top of a constant, and both classes have the same mass.
+    alike (probability of improvement; with it the loss is that of Tiao et al., BORE, ICML
+    2021) and both classes have the same mass.
 
     Args:
         losses: Values to minimise, shape ``(n,)``; infinite for a failed or pruned trial.

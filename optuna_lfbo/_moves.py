@@ -9,29 +9,26 @@ import numpy as np
 if TYPE_CHECKING:
     from optuna_lfbo._space import Array, Axis, Space
 
-_MIN_CHANGES = 2
-"""Incumbents that differ from one another in fewer parameters are one neighbourhood."""
 
-
-def select_incumbents(rows: Array, losses: Array, n: int) -> Array:
+def select_incumbents(rows: Array, losses: Array, n: int, min_changes: int) -> Array:
     """The best rows that differ from one another, best first.
 
     Args:
         rows: Shape ``(m, d)``.
         losses: Values to minimise, shape ``(m,)``; infinite ones are never incumbents.
         n: How many to return at most.
+        min_changes: Parameters in which any two incumbents differ.
 
     Returns:
         Rows of shape ``(k, d)`` with ``k <= n``.
     """
     best = np.argsort(losses, kind="stable")[: int(np.isfinite(losses).sum())]
     chosen: list[int] = []
-    for i in best[: 20 * n]:
+    for i in best:
         if len(chosen) == n:
             break
         same = (rows[chosen] == rows[i]) | (np.isnan(rows[chosen]) & np.isnan(rows[i]))
-        changes = (~same).sum(axis=1)
-        if not chosen or changes.min() >= min(_MIN_CHANGES, rows.shape[1]):
+        if not chosen or (~same).sum(axis=1).min() >= min_changes:
             chosen.append(int(i))
     return rows[chosen]
 
@@ -39,16 +36,18 @@ def select_incumbents(rows: Array, losses: Array, n: int) -> Array:
 def propose(
     space: Space, incumbents: Array, n: int, radius: float, rng: np.random.Generator
 ) -> Array:
-    """Change a few parameters of the incumbents by a small step on their own scale.
+    """Change a few parameters of the incumbents.
 
-    Helion's ``PatternSearch`` does the same on its fragments.
+    Half of the changes are small steps on the parameter's own scale, as Helion's
+    ``PatternSearch`` makes them on its fragments; the other half, and all on unordered axes,
+    jump to any other value of a listed axis.
 
     Args:
         space: Search space of ``d`` parameters.
         incumbents: Complete rows, shape ``(k, d)``.
         n: Number of moves.
         radius: Largest step on an ordered axis, as a share of the axis; a neighbouring grid
-            point is always within reach. Unordered axes jump to any other choice.
+            point is always within reach.
         rng: Source of randomness.
 
     Returns:
@@ -65,19 +64,25 @@ def propose(
 
 
 def _step(axis: Axis, positions: Array, radius: float, rng: np.random.Generator) -> Array:
-    """Another position on one axis for each of the given ones."""
-    n = len(positions)
+    """Another position on one axis for each of the given ones, shape ``(n,)``."""
     if axis.size == 1:
         return positions
     if not axis.ordered:
-        assert axis.size is not None
-        return (positions + rng.integers(1, axis.size, n)) % axis.size
+        return _jump(axis, positions, rng)
+    n = len(positions)
     sign = np.where(rng.random(n) < 0.5, -1.0, 1.0)
     # Log-uniform step lengths: coarse and fine moves alike, whatever the scale of the optimum.
     length = radius * 10.0 ** -rng.uniform(0, 2, n)
     moved = axis.from_unit(axis.to_unit(positions) + sign * length)
     if axis.size is None:
         return moved
-    stuck = moved == positions
-    step = np.where((positions + sign < 0) | (positions + sign > axis.size - 1), -sign, sign)
-    return np.where(stuck, positions + step, moved)
+    outside = (positions + sign < 0) | (positions + sign > axis.size - 1)
+    neighbour = positions + np.where(outside, -sign, sign)
+    stepped = np.where(moved == positions, neighbour, moved)
+    return np.where(rng.random(n) < 0.5, _jump(axis, positions, rng), stepped)
+
+
+def _jump(axis: Axis, positions: Array, rng: np.random.Generator) -> Array:
+    """Any other position on a finite axis."""
+    assert axis.size is not None
+    return (positions + rng.integers(1, axis.size, len(positions))) % axis.size

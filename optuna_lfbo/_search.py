@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optuna_lfbo._acquisition import farthest, pick_diverse
+from optuna_lfbo._acquisition import farthest, pick_batch
 from optuna_lfbo._history import Table, Tried, pending_rows
+from optuna_lfbo._kernel import RankModel
 from optuna_lfbo._labels import label
 from optuna_lfbo._model import Forest
 from optuna_lfbo._moves import propose, select_incumbents
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from optuna.study import StudyDirection
 
     from optuna_lfbo._history import History
@@ -27,21 +29,25 @@ class Settings:
 
     n_startup_trials: int
     quantile: float
-    n_trees: int = 100
-    n_incumbents: int = 5
+    n_trees: int = 30
+    n_best: int = 3
+    n_niches: int = 4
     n_moves: int = 500
+    n_niche_moves: int = 150
     n_random: int = 100
     radius: float = 0.3
-    similarity_penalty: float = 0.2
+    kept_share: float = 0.5
     batch_size: int = 5
     refit_growth: float = 0.04
+    n_kernel_trials: int = 400
+    n_kernel_steps: int = 8
     n_startup_candidates: int = 32
 
 
 class Search:
-    """The state of one study's search: a fitted model and a queue of ranked candidates.
+    """The state of one study's search: two fitted models and a queue of ranked candidates.
 
-    Both are shortcuts that the trials can always replace.
+    All are shortcuts that the trials can always replace.
 
     Args:
         space: Search space of ``d`` parameters.
@@ -53,7 +59,7 @@ class Search:
         self.space = space
         self._settings = settings
         self._table = Table(space, direction)
-        self._model: Forest | None = None
+        self._models: tuple[Forest, RankModel] | None = None
         self._n_fitted = 0
         self._best = np.inf
         self._queue: deque[Array] = deque()
@@ -63,14 +69,11 @@ class Search:
         self._table.update(history)
         pending = pending_rows(self.space, history.running, trial_number)
         blocked = self._table.tried.with_rows(pending)
-        if len(self._table) < self._settings.n_startup_trials or not self._has_success():
+        if len(self._table) < self._settings.n_startup_trials or not self._table.has_success:
             row = self._spread(pending, blocked, rng)
         else:
-            row = self._best_move(pending, blocked, rng)
+            row = self._best_move(pending, blocked, trial_number, rng)
         return self._untried(blocked, rng) if row is None else row
-
-    def _has_success(self) -> bool:
-        return bool(np.isfinite(self._table.losses).any())
 
     def _spread(self, pending: Array, blocked: Tried, rng: np.random.Generator) -> Array | None:
         """A configuration far from all that were tried."""
@@ -82,56 +85,87 @@ class Search:
         choice: Array = candidates[farthest(self.space.features(candidates), taken)]
         return choice
 
-    def _best_move(self, pending: Array, blocked: Tried, rng: np.random.Generator) -> Array | None:
+    def _best_move(
+        self, pending: Array, blocked: Tried, trial_number: int, rng: np.random.Generator
+    ) -> Array | None:
         """The best of the ranked candidates that is still untried."""
-        model = self._up_to_date_model(rng)
+        forest, model = self._up_to_date_models(rng)
         for refill in (False, True):
             if refill:
-                self._queue.extend(self._ranked(model, pending, blocked, rng))
+                candidates, niches = self._candidates(forest, blocked, rng)
+                turns = self._turns(niches, trial_number)
+                picks = pick_batch(model, pending, candidates, turns) if len(candidates) else []
+                self._queue.extend(candidates[i] for i in picks)
             while self._queue:
                 row = self._queue.popleft()
                 if row not in blocked:
                     return row
         return None
 
-    def _up_to_date_model(self, rng: np.random.Generator) -> Forest:
-        """The model, fitted anew when enough trials have finished since the last fit."""
+    def _up_to_date_models(self, rng: np.random.Generator) -> tuple[Forest, RankModel]:
+        """Both models, fitted anew when enough trials have finished since the last fit."""
+        s = self._settings
         losses = self._table.losses
-        growth = len(losses) - self._n_fitted
         best = float(losses.min())
         if best < self._best:
             self._queue.clear()
             self._best = best
-        if self._model is None or growth >= max(1.0, self._settings.refit_growth * len(losses)):
-            labels = label(losses, self._settings.quantile)
-            features = self.space.features(self._table.rows)
+        growth = len(losses) - self._n_fitted
+        if self._models is None or growth >= max(1.0, s.refit_growth * len(losses)):
+            rows = self._table.rows
             seed = int(rng.integers(2**31))
-            self._model = Forest(features, labels, seed, self._settings.n_trees)
+            forest = Forest(self.space.features(rows), label(losses, s.quantile), seed, s.n_trees)
+            start = self._models[1].hyperparameters if self._models else None
+            some = _telling(losses, s.n_kernel_trials, rng)
+            model = RankModel(self.space, rows[some], losses[some], start, s.n_kernel_steps)
+            self._models = forest, model
             self._n_fitted = len(losses)
             self._queue.clear()
-        return self._model
+        return self._models
 
-    def _ranked(
-        self, model: Forest, pending: Array, blocked: Tried, rng: np.random.Generator
-    ) -> list[Array]:
-        """Untried moves around the incumbents and random configurations, the best few."""
+    def _candidates(
+        self, forest: Forest, blocked: Tried, rng: np.random.Generator
+    ) -> tuple[Array, NDArray[np.int64]]:
+        """Untried moves that pass the forest's filter, and the niche of each.
+
+        Niche 0 is the surroundings of the best configurations and random ones; the others are
+        those of incumbents that differ from one another in half of the parameters.
+        """
         s = self._settings
-        incumbents = select_incumbents(self._table.rows, self._table.losses, s.n_incumbents)
-        incumbents = self.space.complete(incumbents, rng)
-        moves = propose(self.space, incumbents, s.n_moves, s.radius, rng)
-        rows = np.concatenate([moves, self.space.sample(rng, s.n_random)])
-        candidates = blocked.exclude(rows)
-        if len(candidates) == 0:
-            return []
-        features = self.space.features(candidates)
-        picks = pick_diverse(
-            model.score(features),
-            model.leaves(features),
-            model.leaves(self.space.features(pending)),
-            s.batch_size,
-            s.similarity_penalty,
-        )
-        return [candidates[i] for i in picks]
+        rows, losses = self._table.rows, self._table.losses
+        d = len(self.space.axes)
+        best = self.space.complete(select_incumbents(rows, losses, s.n_best, min(2, d)), rng)
+        far = select_incumbents(rows, losses, s.n_niches + 1, max(2, -(-d // 2)))
+        groups = [
+            np.concatenate(
+                [
+                    propose(self.space, best, s.n_moves, s.radius, rng),
+                    self.space.sample(rng, s.n_random),
+                ]
+            )
+        ]
+        for incumbent in self.space.complete(far, rng)[1:]:
+            groups.append(propose(self.space, incumbent[None], s.n_niche_moves, s.radius, rng))
+        kept = [self._filtered(forest, blocked.exclude(group)) for group in groups]
+        niches = np.repeat(np.arange(len(kept)), [len(group) for group in kept])
+        return np.concatenate(kept), niches
+
+    def _filtered(self, forest: Forest, rows: Array) -> Array:
+        """The share of the rows that the forest finds most likely to be good."""
+        if len(rows) == 0:
+            return rows
+        scores = forest.score(self.space.features(rows))
+        n_kept = int(np.ceil(self._settings.kept_share * len(rows)))
+        return rows[np.argsort(-scores, kind="stable")[:n_kept]]
+
+    def _turns(self, niches: NDArray[np.int64], trial_number: int) -> list[NDArray[np.bool_]]:
+        """Every other pick is of any niche, those between go to one niche after the other."""
+        others = np.unique(niches[niches > 0])
+        turns = []
+        for turn in range(trial_number, trial_number + self._settings.batch_size):
+            anywhere = turn % 2 == 0 or len(others) == 0
+            turns.append(niches == (0 if anywhere else others[turn // 2 % len(others)]))
+        return turns
 
     def _untried(self, blocked: Tried, rng: np.random.Generator) -> Array:
         """Any untried configuration of an almost exhausted space; else any at all."""
@@ -144,3 +178,11 @@ class Search:
                     return row
         anything: Array = self.space.sample(rng, 1)[0]
         return anything
+
+
+def _telling(losses: Array, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Indices of the best half of ``n`` trials and of random others."""
+    order = np.argsort(losses, kind="stable")
+    if len(order) <= n:
+        return order
+    return np.concatenate([order[: n // 2], rng.choice(order[n // 2 :], n - n // 2, False)])

@@ -27,11 +27,12 @@ _logger = get_logger("optuna.lfbo")
 class LFBOSampler(BaseSampler):
     """Likelihood-free Bayesian optimization with pattern search.
 
-    A random-forest classifier learns from the finished trials which configurations are among
-    the best, and ranks pattern-search moves around several incumbents. Failed and pruned
-    trials are examples of bad configurations, so the sampler keeps away from the invalid
-    part of a search space. Running trials count as pending: any number of workers may share
-    a study.
+    Pattern search proposes moves around incumbents that differ from one another. A forest
+    classifier that has learned which trials are among the best filters them, and a Gaussian
+    process over the ranks of the trials orders what is left by expected improvement. Neither
+    looks at the values themselves, only at which trial is better. Failed and pruned trials
+    are the worst, so the sampler keeps away from the invalid part of a search space. Running
+    trials count as pending: any number of workers may share a study.
 
     The method is that of Song et al., "A General Recipe for Likelihood-free Bayesian
     Optimization" (ICML 2022); Helion's ``LFBOPatternSearch`` joined it with pattern search.
@@ -42,9 +43,9 @@ class LFBOSampler(BaseSampler):
     Args:
         seed: Seed of the random number generator. The random numbers of a trial follow from
             the seed and the trial's number, so a resumed study does not repeat itself.
-        n_startup_trials: Number of finished trials before the classifier is used; until
-            then configurations are spread over the space. Enqueued trials count.
-        quantile: Share of the successful trials that are labelled good, in (0, 1).
+        n_startup_trials: Number of finished trials before the models are used; until then
+            configurations are spread over the space. Enqueued trials count.
+        quantile: Share of the successful trials that the forest is told are good, in (0, 1).
         independent_sampler: Samples parameters that no finished trial has had, as in the
             first trial. A `RandomSampler` by default.
         warn_independent_sampling: Whether to warn when a parameter is sampled independently

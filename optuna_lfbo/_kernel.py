@@ -1,0 +1,221 @@
+"""A Gaussian process over the ranks of the trials: which of two configurations is better.
+
+Like the labels of likelihood-free Bayesian optimization, ranks stay the same under any
+monotone transformation of the values, and a failure is simply the worst. A rank is the label
+averaged over all thresholds tau; its normal score is what the process regresses on.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.linalg import cho_solve, solve_triangular
+from scipy.optimize import minimize
+from scipy.stats import norm, rankdata
+
+if TYPE_CHECKING:
+    from optuna_lfbo._space import Array, Axis, Space
+
+_LONGEST_LISTED_AXIS = 32
+"""Values of longer axes are not told apart one by one: only their distance counts."""
+
+_NEAR = 0.3
+"""Distance, as a share of a listed axis, over which values are alike."""
+
+_MOST_STAND_INS = 4
+"""Values that stand for a missing one."""
+
+_LOG_NOISE = math.log(0.02)
+
+
+class Posterior(NamedTuple):
+    """Joint normal distribution of the scores of ``n`` rows.
+
+    Attributes:
+        mean: Shape ``(n,)``.
+        variance: Shape ``(n,)``.
+        factors: ``V`` of shape ``(m, n)``; the covariance is the kernel less ``V^T V``.
+    """
+
+    mean: Array
+    variance: Array
+    factors: Array
+
+
+class RankModel:
+    """Gaussian process with a product kernel, a factor a parameter.
+
+    The factor of a listed axis (choices, few integers) is ``1 - a + a s``: its relevance
+    ``a`` is learned, and ``s`` is 1 for equal values, and up to 0.5 for near ones where the
+    axis is ordered. So a value that is bad wherever it was tried is found out from few trials,
+    also where its neighbours are good. The factor of a long or continuous axis is a Matern
+    5/2 kernel of learned length scale. Both kinds of parameter, and the noise, are chosen by
+    maximum a posteriori.
+
+    Args:
+        space: Search space of ``d`` parameters.
+        rows: Positions, ``NaN`` where a parameter is missing, shape ``(n, d)``.
+        losses: Values to minimise, infinite for failures, shape ``(n,)``.
+        start: Hyperparameters of an earlier model of the same space to start from.
+        n_steps: Steps of the hyperparameter search.
+    """
+
+    def __init__(
+        self, space: Space, rows: Array, losses: Array, start: Array | None, n_steps: int
+    ) -> None:
+        self._factors = [_make_factor(axis) for axis in space.axes]
+        self._space = space
+        self._units = space.units(rows)
+        ranks = (rankdata(losses) - 0.5) / len(losses)
+        self.scores = np.asarray(norm.ppf(ranks))
+        self._centre, self._scale = self.scores.mean(), max(float(self.scores.std()), 1e-9)
+        self._targets = (self.scores - self._centre) / self._scale
+        self.best = float(self._targets.min())
+        self._pairs = [
+            factor.pairs(self._units[:, j], self._units[:, j])
+            for j, factor in enumerate(self._factors)
+        ]
+        self._prior_mean = self._prior()
+        self.hyperparameters = self._fit(self._prior_mean if start is None else start, n_steps)
+        self._solve()
+
+    @property
+    def noise(self) -> float:
+        """Variance of a measurement."""
+        return float(np.exp(self.hyperparameters[-1]))
+
+    def kernel(self, a: Array, b: Array) -> Array:
+        """Prior covariance of rows, shapes ``(n, d)`` and ``(m, d)``: shape ``(n, m)``."""
+        return self._kernel_of_units(self._space.units(a), self._space.units(b))
+
+    def posterior(self, rows: Array) -> Posterior:
+        """Distribution of the scores of rows, shape ``(n, d)``; low is good."""
+        cross = self._kernel_of_units(self._space.units(rows), self._units)
+        factors = solve_triangular(self._cholesky, cross.T, lower=True, check_finite=False)
+        variance = np.maximum(1.0 - (factors**2).sum(axis=0), 1e-9)
+        return Posterior(cross @ self._alpha, variance, factors)
+
+    def _prior(self) -> Array:
+        d = len(self._factors)
+        means = [factor.prior(d) for factor in self._factors]
+        return np.array([*means, _LOG_NOISE])
+
+    def _kernel_of_units(self, a: Array, b: Array) -> Array:
+        product = np.ones((len(a), len(b)))
+        for j, factor in enumerate(self._factors):
+            value, _ = factor(factor.pairs(a[:, j], b[:, j]), self.hyperparameters[j])
+            product *= value
+        return product
+
+    def _fit(self, start: Array, n_steps: int) -> Array:
+        """Maximise the posterior of the hyperparameters."""
+        bounds = [factor.bounds for factor in self._factors] + [(math.log(1e-4), 0.0)]
+        result = minimize(
+            self._loss_and_gradient,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+            options={"maxiter": n_steps},
+        )
+        return np.asarray(result.x)
+
+    def _loss_and_gradient(self, theta: Array) -> tuple[float, Array]:
+        """Negative log posterior of the hyperparameters, up to a constant."""
+        parts = [f(p, t) for f, p, t in zip(self._factors, self._pairs, theta, strict=False)]
+        product = np.prod([value for value, _ in parts], axis=0)
+        n = len(self._targets)
+        noise = math.exp(theta[-1])
+        cholesky = np.linalg.cholesky(product + noise * np.eye(n))
+        inverse = cho_solve((cholesky, True), np.eye(n), check_finite=False)
+        alpha = inverse @ self._targets
+        offset = theta - self._prior_mean
+        loss = 0.5 * self._targets @ alpha + np.log(np.diag(cholesky)).sum()
+        weight = 0.5 * (inverse - np.outer(alpha, alpha))
+        weighted = weight * product
+        gradient = [np.vdot(weighted, slope / value) for value, slope in parts]
+        gradient.append(noise * np.trace(weight))
+        return float(loss + 0.5 * offset @ offset), np.array(gradient) + offset
+
+    def _solve(self) -> None:
+        """Factorise the kernel of the trials."""
+        kernel = self._kernel_of_units(self._units, self._units)
+        self._cholesky = np.linalg.cholesky(kernel + self.noise * np.eye(len(kernel)))
+        self._alpha = cho_solve((self._cholesky, True), self._targets, check_finite=False)
+        del self._pairs
+
+
+class _Listed:
+    """Factor of an axis whose values are told apart."""
+
+    bounds = (-6.0, 6.0)
+
+    def __init__(self, axis: Axis) -> None:
+        self._ordered = axis.ordered
+        assert axis.size is not None
+        positions = np.linspace(0, axis.size - 1, min(axis.size, _MOST_STAND_INS)).round()
+        self._stand_ins = axis.to_unit(positions)
+
+    def prior(self, d: int) -> float:
+        relevance = min(0.7, 4.0 / d)
+        return math.log(relevance / (1.0 - relevance))
+
+    def pairs(self, a: Array, b: Array) -> Array:
+        """Similarity of values, between 0 and 1, shape ``(n, m)``."""
+        gap = _gaps(a, b, self._stand_ins)
+        equal = np.where(gap < 1e-9, 1.0, 0.0)
+        return _average(0.5 * (equal + np.exp(-gap / _NEAR)) if self._ordered else equal)
+
+    def __call__(self, similarity: Array, theta: float) -> tuple[Array, Array]:
+        """Factor and its derivative for the logit of the relevance."""
+        relevance = 1.0 / (1.0 + math.exp(-theta))
+        slope = relevance * (1.0 - relevance) * (similarity - 1.0)
+        return 1.0 - relevance * (1.0 - similarity), slope
+
+
+class _Smooth:
+    """Factor of an axis on which only distance counts."""
+
+    bounds = (math.log(0.01), math.log(100.0))
+    _stand_ins = np.array([0.125, 0.375, 0.625, 0.875])
+
+    def prior(self, d: int) -> float:
+        return math.log(0.25 * math.sqrt(d))
+
+    def pairs(self, a: Array, b: Array) -> Array:
+        """Distances, shape ``(n, m)`` or, with missing values, ``(n, m, k, l)``."""
+        return _gaps(a, b, self._stand_ins)
+
+    def __call__(self, gap: Array, theta: float) -> tuple[Array, Array]:
+        """Matern 5/2 and its derivative for the logarithm of the length scale."""
+        s = math.sqrt(5.0) * gap * math.exp(-theta)
+        decay = np.exp(-s)
+        value, slope = (1.0 + s + s * s / 3.0) * decay, (s * s / 3.0) * (1.0 + s) * decay
+        return _average(value), _average(slope)
+
+
+def _gaps(a: Array, b: Array, stand_ins: Array) -> Array:
+    """Distances of unit coordinates of shapes ``(n,)`` and ``(m,)``.
+
+    A missing coordinate is a mixture of stand-ins from all over the axis, which keeps the
+    kernel positive definite.
+
+    Returns:
+        Shape ``(n, m)``, or ``(n, m, k, l)`` for ``k`` and ``l`` stand-ins of each value.
+    """
+    if not (np.isnan(a).any() or np.isnan(b).any()):
+        return np.abs(a[:, None] - b[None, :])
+    a, b = (np.where(np.isnan(x)[:, None], stand_ins, x[:, None]) for x in (a, b))
+    return np.abs(a[:, None, :, None] - b[None, :, None, :])
+
+
+def _average(values: Array) -> Array:
+    return values if values.ndim == 2 else values.mean(axis=(2, 3))
+
+
+def _make_factor(axis: Axis) -> _Listed | _Smooth:
+    if axis.size is not None and axis.size <= _LONGEST_LISTED_AXIS:
+        return _Listed(axis)
+    return _Smooth()
