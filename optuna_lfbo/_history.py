@@ -61,43 +61,46 @@ class Table:
         rows: Positions, ``NaN`` where a trial did not have a parameter, shape ``(n, d)``.
         losses: Values to minimise, infinite for failed and pruned trials, shape ``(n,)``.
         tried: Configurations that need no second trial.
+        has_success: Whether any loss is finite.
     """
 
     def __init__(self, space: Space, direction: StudyDirection) -> None:
         self.space = space
         self.tried = Tried(len(space.axes))
         self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
+        self.has_success = False
         self._n_seen = 0
-        self._rows: list[Array] = []
-        self._losses: list[float] = []
-        self._has_success = False
+        self._n_rows = 0
+        self._buffer = np.empty((64, len(space.axes) + 1))
 
     def update(self, history: History) -> None:
         """Add the trials that have finished since the last call."""
         for trial in history.finished[self._n_seen :]:
             row = encode_params(self.space, trial.params, trial.distributions)
             if not np.isnan(row).all():
-                self._rows.append(row)
-                self._losses.append(self._loss(trial))
-                self._has_success |= math.isfinite(self._losses[-1])
+                self._append(row, self._loss(trial))
                 if trial.params.keys() <= self.space.distributions.keys():
                     self.tried.add(row, whole=trial.state == TrialState.COMPLETE)
         self._n_seen = len(history.finished)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._n_rows
 
     @property
     def rows(self) -> Array:
-        return np.array(self._rows).reshape(len(self._rows), len(self.space.axes))
+        return self._buffer[: self._n_rows, :-1]
 
     @property
     def losses(self) -> Array:
-        return np.array(self._losses)
+        return self._buffer[: self._n_rows, -1]
 
-    @property
-    def has_success(self) -> bool:
-        return self._has_success
+    def _append(self, row: Array, loss: float) -> None:
+        if self._n_rows == len(self._buffer):
+            self._buffer = np.concatenate([self._buffer, np.empty_like(self._buffer)])
+        self._buffer[self._n_rows, :-1] = row
+        self._buffer[self._n_rows, -1] = loss
+        self._n_rows += 1
+        self.has_success |= math.isfinite(loss)
 
     def _loss(self, trial: FrozenTrial) -> float:
         if trial.state != TrialState.COMPLETE or trial.value is None:

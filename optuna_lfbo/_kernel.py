@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
+from scipy.special import expit
 from scipy.stats import norm, rankdata
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from optuna_lfbo._space import Array, Axis, Space
 
 _LONGEST_LISTED_AXIS = 32
@@ -105,8 +108,7 @@ class RankModel:
     def _kernel_of_units(self, a: Array, b: Array) -> Array:
         product = np.ones((len(a), len(b)))
         for j, factor in enumerate(self._factors):
-            value, _ = factor(factor.pairs(a[:, j], b[:, j]), self.hyperparameters[j])
-            product *= value
+            product *= factor.value(factor.pairs(a[:, j], b[:, j]), self.hyperparameters[j])
         return product
 
     def _fit(self, start: Array, n_steps: int) -> Array:
@@ -124,9 +126,11 @@ class RankModel:
 
     def _loss_and_gradient(self, theta: Array) -> tuple[float, Array]:
         """Negative log posterior of the hyperparameters, up to a constant."""
-        parts = [f(p, t) for f, p, t in zip(self._factors, self._pairs, theta, strict=False)]
-        product = np.prod([value for value, _ in parts], axis=0)
+        parts = list(zip(self._factors, self._pairs, theta[:-1], strict=True))
         n = len(self._targets)
+        product = np.ones((n, n))
+        for factor, pairs, t in parts:
+            product *= factor.value(pairs, t)
         noise = math.exp(theta[-1])
         cholesky = np.linalg.cholesky(product + noise * np.eye(n))
         inverse = cho_solve((cholesky, True), np.eye(n), check_finite=False)
@@ -135,7 +139,7 @@ class RankModel:
         loss = 0.5 * self._targets @ alpha + np.log(np.diag(cholesky)).sum()
         weight = 0.5 * (inverse - np.outer(alpha, alpha))
         weighted = weight * product
-        gradient = [np.vdot(weighted, slope / value) for value, slope in parts]
+        gradient = [np.vdot(weighted, factor.log_slope(pairs, t)) for factor, pairs, t in parts]
         gradient.append(noise * np.trace(weight))
         return float(loss + 0.5 * offset @ offset), np.array(gradient) + offset
 
@@ -162,17 +166,24 @@ class _Listed:
         relevance = min(0.7, 4.0 / d)
         return math.log(relevance / (1.0 - relevance))
 
-    def pairs(self, a: Array, b: Array) -> Array:
-        """Similarity of values, between 0 and 1, shape ``(n, m)``."""
+    def pairs(self, a: Array, b: Array) -> Pairs:
+        """Similarity of the few distinct values, between 0 and 1."""
+        a, rows = np.unique(a, return_inverse=True)
+        b, columns = np.unique(b, return_inverse=True)
         gap = _gaps(a, b, self._stand_ins)
         equal = np.where(gap < 1e-9, 1.0, 0.0)
-        return _average(0.5 * (equal + np.exp(-gap / _NEAR)) if self._ordered else equal)
+        similarity = 0.5 * (equal + np.exp(-gap / _NEAR)) if self._ordered else equal
+        return Pairs(_average(similarity), rows, columns)
 
-    def __call__(self, similarity: Array, theta: float) -> tuple[Array, Array]:
-        """Factor and its derivative for the logit of the relevance."""
-        relevance = 1.0 / (1.0 + math.exp(-theta))
-        slope = relevance * (1.0 - relevance) * (similarity - 1.0)
-        return 1.0 - relevance * (1.0 - similarity), slope
+    def value(self, pairs: Pairs, theta: float) -> Array:
+        """Factor, shape ``(n, m)``."""
+        return pairs.spread(1.0 - expit(theta) * (1.0 - pairs.table))
+
+    def log_slope(self, pairs: Pairs, theta: float) -> Array:
+        """Derivative of the factor's logarithm for the logit of the relevance."""
+        relevance = expit(theta)
+        slope = relevance * (1.0 - relevance) * (pairs.table - 1.0)
+        return pairs.spread(slope / (1.0 - relevance * (1.0 - pairs.table)))
 
 
 class _Smooth:
@@ -184,16 +195,47 @@ class _Smooth:
     def prior(self, d: int) -> float:
         return math.log(0.25 * math.sqrt(d))
 
-    def pairs(self, a: Array, b: Array) -> Array:
-        """Distances, shape ``(n, m)`` or, with missing values, ``(n, m, k, l)``."""
-        return _gaps(a, b, self._stand_ins)
+    def pairs(self, a: Array, b: Array) -> Pairs:
+        """Distances, with missing values of shape ``(n, m, k, l)``."""
+        return Pairs(_gaps(a, b, self._stand_ins))
 
-    def __call__(self, gap: Array, theta: float) -> tuple[Array, Array]:
-        """Matern 5/2 and its derivative for the logarithm of the length scale."""
-        s = math.sqrt(5.0) * gap * math.exp(-theta)
+    def value(self, pairs: Pairs, theta: float) -> Array:
+        """Matern 5/2, shape ``(n, m)``."""
+        s = self._scaled(pairs, theta)
+        return _average((1.0 + s * (1.0 + s / 3.0)) * np.exp(-s))
+
+    def log_slope(self, pairs: Pairs, theta: float) -> Array:
+        """Derivative of the factor's logarithm for that of the length scale."""
+        s = self._scaled(pairs, theta)
+        value, slope = 1.0 + s * (1.0 + s / 3.0), s * s * (1.0 + s) / 3.0
+        if s.ndim == 2:
+            return slope / value
         decay = np.exp(-s)
-        value, slope = (1.0 + s + s * s / 3.0) * decay, (s * s / 3.0) * (1.0 + s) * decay
-        return _average(value), _average(slope)
+        return _average(slope * decay) / np.maximum(_average(value * decay), 1e-300)
+
+    @staticmethod
+    def _scaled(pairs: Pairs, theta: float) -> Array:
+        return pairs.table * (math.sqrt(5.0) * math.exp(-theta))
+
+
+class Pairs(NamedTuple):
+    """What a factor needs to know of ``n`` times ``m`` pairs of values on one axis.
+
+    Attributes:
+        table: Of the pairs, or of the distinct values among them.
+        rows: Index into the table for each of the ``n`` values, if it is of distinct ones.
+        columns: The same for the ``m`` values.
+    """
+
+    table: Array
+    rows: NDArray[np.int64] | None = None
+    columns: NDArray[np.int64] | None = None
+
+    def spread(self, table: Array) -> Array:
+        """Entries of a table like this one for all pairs, shape ``(n, m)``."""
+        if self.rows is None or self.columns is None:
+            return table
+        return table.take(self.rows, axis=0).take(self.columns, axis=1)
 
 
 def _gaps(a: Array, b: Array, stand_ins: Array) -> Array:

@@ -30,6 +30,6 @@ class Forest:
 
     def score(self, features: Array) -> Array:
         """Probability of being good, shape ``(n,)``; its odds order as the density ratio."""
-        if len(self._forest.classes_) < 2:
+        if len(features) == 0 or len(self._forest.classes_) < 2:
             return np.zeros(len(features))
         return np.asarray(self._forest.predict_proba(features)[:, 1])

@@ -9,6 +9,9 @@ import numpy as np
 if TYPE_CHECKING:
     from optuna_lfbo._space import Array, Axis, Space
 
+_MOST_RANKED = 1000
+"""Trials that may become incumbents."""
+
 
 def select_incumbents(rows: Array, losses: Array, n: int, min_changes: int) -> Array:
     """The best rows that differ from one another, best first.
@@ -22,15 +25,16 @@ def select_incumbents(rows: Array, losses: Array, n: int, min_changes: int) -> A
     Returns:
         Rows of shape ``(k, d)`` with ``k <= n``.
     """
-    best = np.argsort(losses, kind="stable")[: int(np.isfinite(losses).sum())]
+    order = np.argsort(losses, kind="stable")[: int(np.isfinite(losses).sum())]
+    ranked = rows[order[:_MOST_RANKED]]
+    far = np.ones(len(ranked), dtype=bool)
     chosen: list[int] = []
-    for i in best:
-        if len(chosen) == n:
-            break
-        same = (rows[chosen] == rows[i]) | (np.isnan(rows[chosen]) & np.isnan(rows[i]))
-        if not chosen or (~same).sum(axis=1).min() >= min_changes:
-            chosen.append(int(i))
-    return rows[chosen]
+    while len(chosen) < n and far.any():
+        chosen.append(int(np.argmax(far)))
+        row = ranked[chosen[-1]]
+        same = (ranked == row) | (np.isnan(ranked) & np.isnan(row))
+        far &= (~same).sum(axis=1) >= min_changes
+    return ranked[chosen]
 
 
 def propose(

@@ -146,17 +146,23 @@ class Search:
         ]
         for incumbent in self.space.complete(far, rng)[1:]:
             groups.append(propose(self.space, incumbent[None], s.n_niche_moves, s.radius, rng))
-        kept = [self._filtered(forest, blocked.exclude(group)) for group in groups]
-        niches = np.repeat(np.arange(len(kept)), [len(group) for group in kept])
-        return np.concatenate(kept), niches
+        groups = [blocked.exclude(group) for group in groups]
+        niches = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+        candidates = np.concatenate(groups)
+        kept = self._filter(forest, candidates, niches)
+        return candidates[kept], niches[kept]
 
-    def _filtered(self, forest: Forest, rows: Array) -> Array:
-        """The share of the rows that the forest finds most likely to be good."""
-        if len(rows) == 0:
-            return rows
-        scores = forest.score(self.space.features(rows))
-        n_kept = int(np.ceil(self._settings.kept_share * len(rows)))
-        return rows[np.argsort(-scores, kind="stable")[:n_kept]]
+    def _filter(
+        self, forest: Forest, candidates: Array, niches: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Of each niche the share that the forest finds most likely to be good."""
+        scores = forest.score(self.space.features(candidates))
+        kept = np.zeros(len(candidates), dtype=bool)
+        for niche in np.unique(niches):
+            members = np.flatnonzero(niches == niche)
+            n_kept = int(np.ceil(self._settings.kept_share * len(members)))
+            kept[members[np.argsort(-scores[members], kind="stable")[:n_kept]]] = True
+        return kept
 
     def _turns(self, niches: NDArray[np.int64], trial_number: int) -> list[NDArray[np.bool_]]:
         """Every other pick is of any niche, those between go to one niche after the other."""
