@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -16,11 +16,18 @@ from optuna_lfbo._model import Forest
 from optuna_lfbo._moves import propose, select_incumbents
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from numpy.typing import NDArray
     from optuna.study import StudyDirection
 
     from optuna_lfbo._history import History
     from optuna_lfbo._space import Array, Space
+
+    Constraint: TypeAlias = Callable[[dict[str, Any]], bool]
+
+_MOST_REFUSALS = 10_000
+"""Rows that a constraint may refuse before the search for an untried one is given up."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +45,9 @@ class Settings:
     radius: float = 0.3
     kept_share: float = 0.5
     batch_size: int = 5
-    refit_growth: float = 0.04
-    n_kernel_trials: int = 400
-    n_kernel_steps: int = 8
+    refit_growth: float = 0.06
+    n_kernel_trials: int = 200
+    n_kernel_steps: int = 3
     n_startup_candidates: int = 32
 
 
@@ -53,11 +60,19 @@ class Search:
         space: Search space of ``d`` parameters.
         direction: Whether values are minimised or maximised.
         settings: Sizes and shares.
+        constraint: Whether a configuration may be proposed.
     """
 
-    def __init__(self, space: Space, direction: StudyDirection, settings: Settings) -> None:
+    def __init__(
+        self,
+        space: Space,
+        direction: StudyDirection,
+        settings: Settings,
+        constraint: Constraint | None,
+    ) -> None:
         self.space = space
         self._settings = settings
+        self._constraint = constraint
         self._table = Table(space, direction)
         self._models: tuple[Forest, RankModel] | None = None
         self._n_fitted = 0
@@ -78,7 +93,7 @@ class Search:
     def _spread(self, pending: Array, blocked: Tried, rng: np.random.Generator) -> Array | None:
         """A configuration far from all that were tried."""
         n = self._settings.n_startup_candidates
-        candidates = blocked.exclude(self.space.sample(rng, n))
+        candidates = self._open(self.space.sample(rng, n), blocked)
         if len(candidates) == 0:
             return None
         taken = self.space.features(np.concatenate([self._table.rows, pending]))
@@ -146,7 +161,7 @@ class Search:
         ]
         for incumbent in self.space.complete(far, rng)[1:]:
             groups.append(propose(self.space, incumbent[None], s.n_niche_moves, s.radius, rng))
-        groups = [blocked.exclude(group) for group in groups]
+        groups = [self._open(group, blocked) for group in groups]
         niches = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
         candidates = np.concatenate(groups)
         kept = self._filter(forest, candidates, niches)
@@ -173,17 +188,31 @@ class Search:
             turns.append(niches == (0 if anywhere else others[turn // 2 % len(others)]))
         return turns
 
+    def _open(self, rows: Array, blocked: Tried) -> Array:
+        """The distinct rows that may be proposed, in order."""
+        rows = blocked.exclude(rows)
+        return rows[[self._is_allowed(row) for row in rows]] if self._constraint else rows
+
+    def _is_allowed(self, row: Array) -> bool:
+        return self._constraint is None or bool(self._constraint(self.space.decode(row)))
+
     def _untried(self, blocked: Tried, rng: np.random.Generator) -> Array:
         """Any untried configuration of an almost exhausted space; else any at all."""
-        n_points = self.space.n_points
-        if n_points is not None:
-            start = int(rng.random() * n_points)
-            for offset in range(min(n_points, len(blocked) + 1)):
-                row = self.space.row_of_code((start + offset) % n_points)
-                if row not in blocked:
-                    return row
+        for row in self._walk(blocked, rng):
+            if row not in blocked and self._is_allowed(row):
+                return row
         anything: Array = self.space.sample(rng, 1)[0]
         return anything
+
+    def _walk(self, blocked: Tried, rng: np.random.Generator) -> Iterator[Array]:
+        """As many rows as it takes to meet an untried one, or to give up on a constraint."""
+        n_points = self.space.n_points
+        if n_points is None:
+            return
+        n_steps = len(blocked) + 1 + (_MOST_REFUSALS if self._constraint else 0)
+        start = int(rng.random() * n_points)
+        for offset in range(min(n_points, n_steps)):
+            yield self.space.row_of_code((start + offset) % n_points)
 
 
 def _telling(losses: Array, n: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial, TrialState
 
+    from optuna_lfbo._search import Constraint
+
 _logger = get_logger("optuna.lfbo")
 
 
@@ -46,6 +48,10 @@ class LFBOSampler(BaseSampler):
         n_startup_trials: Number of finished trials before the models are used; until then
             configurations are spread over the space. Enqueued trials count.
         quantile: Share of the successful trials that the forest is told are good, in (0, 1).
+        constraint: Called with the parameters of a configuration before it is proposed; one
+            for which it returns False costs no trial. Parameters of the first trial, and
+            others that are sampled independently, are not checked. What cannot be told in
+            advance needs no constraint: let the trial fail.
         independent_sampler: Samples parameters that no finished trial has had, as in the
             first trial. A `RandomSampler` by default.
         warn_independent_sampling: Whether to warn when a parameter is sampled independently
@@ -59,8 +65,9 @@ class LFBOSampler(BaseSampler):
         self,
         *,
         seed: int | None = None,
-        n_startup_trials: int = 10,
+        n_startup_trials: int = 6,
         quantile: float = 0.25,
+        constraint: Constraint | None = None,
         independent_sampler: BaseSampler | None = None,
         warn_independent_sampling: bool = True,
     ) -> None:
@@ -68,6 +75,7 @@ class LFBOSampler(BaseSampler):
             raise ValueError(f"n_startup_trials={n_startup_trials!r}: expected 0 or more")
         if not 0.0 < quantile < 1.0:
             raise ValueError(f"quantile={quantile!r}: expected a number between 0 and 1")
+        self._constraint = constraint
         self._settings = Settings(n_startup_trials=n_startup_trials, quantile=quantile)
         self._entropy = np.random.SeedSequence(seed).entropy
         self._independent_sampler = independent_sampler or RandomSampler(seed=seed)
@@ -115,7 +123,8 @@ class LFBOSampler(BaseSampler):
         with self._lock:
             history = self._up_to_date_history(study)
             if self._search is None or self._search.space.distributions != search_space:
-                self._search = Search(Space(search_space), study.direction, self._settings)
+                space = Space(search_space)
+                self._search = Search(space, study.direction, self._settings, self._constraint)
             row = self._search.ask(history, trial.number, self._rng(trial))
             params = self._search.space.decode(row)
             # Other workers keep away from what this trial is going to be given.

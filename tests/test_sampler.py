@@ -282,6 +282,22 @@ def test_the_independent_sampler_hears_of_every_trial() -> None:
     assert Listener.heard == ["before", "after", "reseed"]
 
 
+def test_a_constraint_is_kept_and_then_given_up() -> None:
+    def is_even(params: dict[str, Any]) -> bool:
+        return (params["x"] + params["y"]) % 2 == 0
+
+    study = optuna.create_study(sampler=LFBOSampler(seed=0, constraint=is_even))
+    first = study.ask(GRID)  # nothing is known of the space yet
+    study.tell(first, 1.0)
+    n_even = 50 - is_even(first.params)
+    for _ in range(n_even + 2):
+        trial = study.ask(GRID)
+        study.tell(trial, trial.params["x"] * 1.0)
+    points = [tuple(t.params.values()) for t in study.trials[1 : n_even + 1]]
+    assert all(sum(point) % 2 == 0 for point in points)
+    assert len(set(points)) == n_even
+
+
 def test_reseeding_changes_the_run() -> None:
     samplers = [LFBOSampler(seed=3, n_startup_trials=1) for _ in range(2)]
     samplers[1].reseed_rng()
