@@ -43,9 +43,14 @@ GROUPS = {
 """The groups of tasks that a module can run."""
 
 
+CONSTRAINED = ("lfbo",)
+"""Optuna's samplers that can be told a constraint, and so run on ``known`` tasks, too."""
+
+
 def supports(family: str, task: str) -> bool:
     """Whether a family of samplers can run on a task."""
-    return task.partition("/")[0] in GROUPS[module_of(family)]
+    group = task.partition("/")[0]
+    return group in GROUPS[module_of(family)] or (group == "known" and family in CONSTRAINED)
 
 
 def module_of(family: str) -> str:

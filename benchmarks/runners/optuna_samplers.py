@@ -6,13 +6,17 @@ import math
 import time
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING
 
 import optuna
 from optuna.trial import TrialState
 
 from benchmarks.tasks import BudgetExhaustedError
+from benchmarks.tasks.kernels import KernelTask
+from optuna_lfbo import LFBOSampler
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -30,9 +34,19 @@ CLASSES = {
 
 
 def make_sampler(spec: Spec, seed: int) -> BaseSampler:
-    """Imports the sampler's class only now, so that one that is missing hurts no other."""
+    """Imports the sampler's class only now, so that one that is missing hurts no other.
+
+    Arguments of ``lfbo`` that its constructor does not have are its internal settings.
+    """
     module, _, name = CLASSES[spec.family].partition(":")
-    sampler: BaseSampler = getattr(import_module(module), name)(seed=seed, **spec.kwargs)
+    make: type[BaseSampler] = getattr(import_module(module), name)
+    public = signature(make).parameters
+    sampler = make(seed=seed, **{k: v for k, v in spec.kwargs.items() if k in public})  # type: ignore[call-arg]
+    internal = {k: v for k, v in spec.kwargs.items() if k not in public}
+    if isinstance(sampler, LFBOSampler):
+        sampler._settings = replace(sampler._settings, **internal)
+    elif internal:
+        raise ValueError(f"{name} has no arguments {sorted(internal)}, but {sorted(public)}")
     return sampler
 
 
@@ -87,6 +101,8 @@ def run(
     """Runs one sampler on one task and returns the seconds it took to ask and to tell."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    if isinstance(evaluate.task, KernelTask) and evaluate.task.name.startswith("known/"):
+        spec = replace(spec, kwargs={**spec.kwargs, "constraint": evaluate.task.is_valid})
     runner = OptunaRun(make_sampler(spec, seed), penalty=penalty, batch=batch)
     with suppress(BudgetExhaustedError):
         runner.run(evaluate)
