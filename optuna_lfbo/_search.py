@@ -32,7 +32,25 @@ _MOST_REFUSALS = 10_000
 
 @dataclass(frozen=True)
 class Settings:
-    """What `LFBOSampler` is asked for, and the constants that were measured to be best."""
+    """What `LFBOSampler` is asked for, and the constants that were measured to be best.
+
+    Attributes:
+        n_startup_trials: Finished trials before the models are used.
+        quantile: Share of the successful trials that the forest is told are good.
+        n_trees: Trees of the forest.
+        n_best: Best configurations that moves start from.
+        n_niches: Further incumbents, each unlike all the others.
+        n_moves: Moves from the best configurations, in a ranking.
+        n_niche_moves: Moves from each niche.
+        n_random: Random configurations among the candidates.
+        radius: Largest step of a move, as a share of an ordered axis.
+        kept_share: Share of a niche's candidates that pass the forest's filter.
+        batch_size: Picks of a ranking.
+        refit_growth: Share of new trials after which the models are fitted anew.
+        n_kernel_trials: Trials that the model of ranks sees at most.
+        n_kernel_steps: Steps of its hyperparameter search, from where the last one ended.
+        n_startup_candidates: Random configurations from which the farthest is taken.
+    """
 
     n_startup_trials: int
     quantile: float

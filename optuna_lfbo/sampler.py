@@ -88,9 +88,10 @@ class LFBOSampler(BaseSampler):
         self._study: weakref.ref[Study] | None = None
         self._history = History()
         self._search: Search | None = None
+        self._read_for: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        shortcuts = {"_lock", "_study", "_history", "_search"}
+        shortcuts = {"_lock", "_study", "_history", "_search", "_read_for"}
         return {name: value for name, value in self.__dict__.items() if name not in shortcuts}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -107,7 +108,7 @@ class LFBOSampler(BaseSampler):
     ) -> dict[str, BaseDistribution]:
         """Union of the parameters of all finished trials, each with its latest range."""
         with self._lock:
-            return dict(sorted(self._up_to_date_history(study).distributions.items()))
+            return dict(sorted(self._history_for(study, trial).distributions.items()))
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -121,7 +122,7 @@ class LFBOSampler(BaseSampler):
         if not search_space:
             return {}
         with self._lock:
-            history = self._up_to_date_history(study)
+            history = self._history_for(study, trial)
             if self._search is None or self._search.space.distributions != search_space:
                 space = Space(search_space)
                 self._search = Search(space, study.direction, self._settings, self._constraint)
@@ -146,7 +147,7 @@ class LFBOSampler(BaseSampler):
         self._raise_error_if_multi_objective(study)
         if self._warn_independent_sampling:
             with self._lock:
-                n_finished = len(self._up_to_date_history(study).finished)
+                n_finished = len(self._history_for(study, trial).finished)
             if n_finished >= max(self._settings.n_startup_trials, 1):
                 _logger.warning(
                     f"The parameter {param_name} of trial {trial.number} is sampled by "
@@ -171,12 +172,16 @@ class LFBOSampler(BaseSampler):
         """Pass on to the independent sampler."""
         self._independent_sampler.after_trial(study, trial, state, values)
 
-    def _up_to_date_history(self, study: Study) -> History:
+    def _history_for(self, study: Study, trial: FrozenTrial) -> History:
+        """The study's history, read once a trial: a storage may be slow."""
         if self._study is None or self._study() is not study:
             self._study = weakref.ref(study)
             self._history = History()
             self._search = None
-        self._history.update(study)
+            self._read_for = None
+        if self._read_for != trial.number:
+            self._history.update(study)
+            self._read_for = trial.number
         return self._history
 
     def _rng(self, trial: FrozenTrial) -> np.random.Generator:
