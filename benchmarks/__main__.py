@@ -48,7 +48,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_report(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("raw", nargs="+", type=Path, help="files of raw results (*.jsonl)")
+    add("raw", nargs="+", type=Path, help="files of raw results (*.jsonl, *.jsonl.gz)")
     add("--ours", default="lfbo", help="sampler that the others are tested against")
     add("--variants", action="store_true", help="show every variant, not each family's best")
     add("--plots", type=Path, help="folder for plots (default: none are made)")

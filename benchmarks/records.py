@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from dataclasses import asdict, dataclass, field
@@ -61,7 +62,7 @@ def _shorten(value: Any) -> Any:
 
 
 def load(paths: Iterable[Path]) -> Iterator[Record]:
-    """Reads the records of files that exist; a run that is in twice counts once.
+    """Reads the records of files, compressed or not; a run that is in twice counts once.
 
     Raises:
         ValueError: a line is no record; the last line of a killed process may be torn, and the
@@ -69,7 +70,7 @@ def load(paths: Iterable[Path]) -> Iterator[Record]:
     """
     seen = set()
     for path in paths:
-        for number, line in enumerate(path.read_text().splitlines(), start=1):
+        for number, line in enumerate(_text(path).splitlines(), start=1):
             try:
                 record = _parse(line)
             except (ValueError, KeyError, TypeError) as error:
@@ -77,6 +78,12 @@ def load(paths: Iterable[Path]) -> Iterator[Record]:
             if record.key not in seen:
                 seen.add(record.key)
                 yield record
+
+
+def _text(path: Path) -> str:
+    if path.suffix == ".gz":
+        return gzip.decompress(path.read_bytes()).decode()
+    return path.read_text()
 
 
 def _parse(line: str) -> Record:
