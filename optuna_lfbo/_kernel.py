@@ -17,6 +17,8 @@ from scipy.special import expit
 from scipy.stats import norm, rankdata
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import NDArray
 
     from optuna_lfbo._space import Array, Axis, Space
@@ -68,21 +70,17 @@ class RankModel:
     def __init__(
         self, space: Space, rows: Array, losses: Array, start: Array | None, n_steps: int
     ) -> None:
-        self._factors = [_make_factor(axis) for axis in space.axes]
+        d = len(space.axes)
         self._space = space
+        self._factors = [_make_factor(axis) for axis in space.axes]
         self._units = space.units(rows)
-        ranks = (rankdata(losses) - 0.5) / len(losses)
-        self.scores = np.asarray(norm.ppf(ranks))
-        self._centre, self._scale = self.scores.mean(), max(float(self.scores.std()), 1e-9)
-        self._targets = (self.scores - self._centre) / self._scale
+        self._targets = _normal_scores(losses)
         self.best = float(self._targets.min())
-        self._pairs = [
-            factor.pairs(self._units[:, j], self._units[:, j])
-            for j, factor in enumerate(self._factors)
-        ]
-        self._prior_mean = self._prior()
+        self._prior_mean = np.array([*(factor.prior(d) for factor in self._factors), _LOG_NOISE])
         self.hyperparameters = self._fit(self._prior_mean if start is None else start, n_steps)
-        self._solve()
+        kernel = self._kernel_of_units(self._units, self._units)
+        self._cholesky = np.linalg.cholesky(kernel + self.noise * np.eye(len(kernel)))
+        self._alpha = cho_solve((self._cholesky, True), self._targets, check_finite=False)
 
     @property
     def noise(self) -> float:
@@ -100,15 +98,18 @@ class RankModel:
         variance = np.maximum(1.0 - (factors**2).sum(axis=0), 1e-9)
         return Posterior(cross @ self._alpha, variance, factors)
 
-    def _prior(self) -> Array:
-        d = len(self._factors)
-        means = [factor.prior(d) for factor in self._factors]
-        return np.array([*means, _LOG_NOISE])
-
     def _kernel_of_units(self, a: Array, b: Array) -> Array:
-        product = np.ones((len(a), len(b)))
+        return self._product(self._pairs(a, b), self.hyperparameters, (len(a), len(b)))
+
+    def _pairs(self, a: Array, b: Array) -> Iterator[Pairs]:
+        """What each factor needs to know of the unit coordinates of two sets of rows."""
         for j, factor in enumerate(self._factors):
-            product *= factor.value(factor.pairs(a[:, j], b[:, j]), self.hyperparameters[j])
+            yield factor.pairs(a[:, j], b[:, j])
+
+    def _product(self, pairs: Iterable[Pairs], theta: Array, shape: tuple[int, int]) -> Array:
+        product = np.ones(shape)
+        for factor, of_axis, t in zip(self._factors, pairs, theta, strict=False):
+            product *= factor.value(of_axis, t)
         return product
 
     def _fit(self, start: Array, n_steps: int) -> Array:
@@ -117,6 +118,7 @@ class RankModel:
         result = minimize(
             self._loss_and_gradient,
             start,
+            args=(list(self._pairs(self._units, self._units)),),
             jac=True,
             method="L-BFGS-B",
             bounds=bounds,
@@ -124,14 +126,11 @@ class RankModel:
         )
         return np.asarray(result.x)
 
-    def _loss_and_gradient(self, theta: Array) -> tuple[float, Array]:
+    def _loss_and_gradient(self, theta: Array, pairs: list[Pairs]) -> tuple[float, Array]:
         """Negative log posterior of the hyperparameters, up to a constant."""
-        parts = list(zip(self._factors, self._pairs, theta[:-1], strict=True))
         n = len(self._targets)
-        product = np.ones((n, n))
-        for factor, pairs, t in parts:
-            product *= factor.value(pairs, t)
         noise = math.exp(theta[-1])
+        product = self._product(pairs, theta, (n, n))
         cholesky = np.linalg.cholesky(product + noise * np.eye(n))
         inverse = cho_solve((cholesky, True), np.eye(n), check_finite=False)
         alpha = inverse @ self._targets
@@ -139,16 +138,15 @@ class RankModel:
         loss = 0.5 * self._targets @ alpha + np.log(np.diag(cholesky)).sum()
         weight = 0.5 * (inverse - np.outer(alpha, alpha))
         weighted = weight * product
-        gradient = [np.vdot(weighted, factor.log_slope(pairs, t)) for factor, pairs, t in parts]
-        gradient.append(noise * np.trace(weight))
+        slopes = [f.log_slope(p, t) for f, p, t in zip(self._factors, pairs, theta, strict=False)]
+        gradient = [*(np.vdot(weighted, slope) for slope in slopes), noise * np.trace(weight)]
         return float(loss + 0.5 * offset @ offset), np.array(gradient) + offset
 
-    def _solve(self) -> None:
-        """Factorise the kernel of the trials."""
-        kernel = self._kernel_of_units(self._units, self._units)
-        self._cholesky = np.linalg.cholesky(kernel + self.noise * np.eye(len(kernel)))
-        self._alpha = cho_solve((self._cholesky, True), self._targets, check_finite=False)
-        del self._pairs
+
+def _normal_scores(losses: Array) -> Array:
+    """Normal quantiles of the ranks, of mean 0 and variance 1 unless all are equal."""
+    scores = norm.ppf((rankdata(losses) - 0.5) / len(losses))
+    return np.asarray((scores - scores.mean()) / max(float(scores.std()), 1e-9))
 
 
 class _Listed:

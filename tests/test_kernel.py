@@ -33,15 +33,12 @@ def model_of(n: int, n_steps: int = 10, seed: int = 0) -> tuple[RankModel, np.nd
 
 def test_the_gradient_is_that_of_the_loss() -> None:
     model, *_ = model_of(30)
-    fresh = RankModel.__new__(RankModel)
-    fresh.__dict__.update(model.__dict__)
-    fresh._pairs = [
-        factor.pairs(model._units[:, j], model._units[:, j])
-        for j, factor in enumerate(model._factors)
-    ]
+    pairs = list(model._pairs(model._units, model._units))
     theta = model.hyperparameters + 0.3
     error = check_grad(
-        lambda t: fresh._loss_and_gradient(t)[0], lambda t: fresh._loss_and_gradient(t)[1], theta
+        lambda t: model._loss_and_gradient(t, pairs)[0],
+        lambda t: model._loss_and_gradient(t, pairs)[1],
+        theta,
     )
     assert error < 1e-3
 
