@@ -8,7 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
@@ -19,7 +19,24 @@ from optuna.trial import Trial, TrialState, create_trial
 from optuna_lfbo import LFBOSampler
 from optuna_lfbo import _search as search_module
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 GRID = {"x": IntDistribution(0, 9), "y": IntDistribution(0, 9)}
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """Messages of the sampler's logger."""
+    messages: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("optuna.lfbo")
+    logger.addHandler(handler)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    yield messages
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logger.removeHandler(handler)
 
 
 def bowl(trial: Trial) -> float:
@@ -121,25 +138,17 @@ def test_a_batch_is_spread() -> None:
     assert np.ptp(x) + np.ptp(y) > 4
 
 
-def test_conditional_parameters_are_sampled_jointly() -> None:
+def test_conditional_parameters_are_sampled_jointly(logged: list[str]) -> None:
     def objective(trial: Trial) -> float:
         if trial.suggest_categorical("kind", ["a", "b"]) == "a":
             return abs(trial.suggest_float("u", -1, 1) - 0.3)
         return 1 + trial.suggest_int("v", 0, 3)
 
-    records: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: records.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("optuna.lfbo")
-    logger.addHandler(handler)
-    try:
-        study = run(objective, 60, n_startup_trials=15)
-    finally:
-        logger.removeHandler(handler)
+    study = run(objective, 60, n_startup_trials=15)
     kinds = Counter(t.params["kind"] for t in study.trials[30:])
     assert kinds["a"] > kinds["b"]
     assert study.best_value < 0.05
-    assert records == []
+    assert logged == []
     inactive = Counter(t.params.get("v") for t in study.trials if t.params["kind"] == "b")
     assert max(inactive.values()) == 1, "u is not part of a configuration of kind b"
 
@@ -245,22 +254,12 @@ def test_enqueued_trials_count_as_startup() -> None:
 
 
 @pytest.mark.parametrize("warn", [True, False])
-def test_a_late_parameter_is_warned_of(warn: bool) -> None:
+def test_a_late_parameter_is_warned_of(warn: bool, logged: list[str]) -> None:
     sampler = LFBOSampler(seed=0, n_startup_trials=2, warn_independent_sampling=warn)
     study = optuna.create_study(sampler=sampler)
     study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=3)
-    records: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: records.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("optuna.lfbo")
-    logger.addHandler(handler)
-    try:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study.ask({"new": FloatDistribution(0, 1)})
-    finally:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        logger.removeHandler(handler)
-    assert ["new" in record for record in records] == [True] * warn
+    study.ask({"new": FloatDistribution(0, 1)})
+    assert ["new" in record for record in logged] == [True] * warn
 
 
 def test_the_independent_sampler_hears_of_every_trial() -> None:
