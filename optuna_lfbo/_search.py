@@ -123,16 +123,21 @@ class Search:
     ) -> Array | None:
         """The best of the ranked candidates that is still untried."""
         forest, model = self._up_to_date_models(rng)
-        for refill in (False, True):
-            if refill:
-                candidates, niches = self._candidates(forest, blocked, rng)
-                turns = self._turns(niches, trial_number)
-                picks = pick_batch(model, pending, candidates, turns) if len(candidates) else []
-                self._queue.extend(candidates[i] for i in picks)
-            while self._queue:
-                row = self._queue.popleft()
-                if row not in blocked:
-                    return row
+        row = self._queued(blocked)
+        if row is None:
+            candidates, niches = self._candidates(forest, blocked, rng)
+            turns = self._turns(niches, trial_number)
+            picks = pick_batch(model, pending, candidates, turns) if len(candidates) else []
+            self._queue.extend(candidates[i] for i in picks)
+            row = self._queued(blocked)
+        return row
+
+    def _queued(self, blocked: Tried) -> Array | None:
+        """The first of the queue that nobody has tried meanwhile."""
+        while self._queue:
+            row = self._queue.popleft()
+            if row not in blocked:
+                return row
         return None
 
     def _up_to_date_models(self, rng: np.random.Generator) -> tuple[Forest, RankModel]:
@@ -198,12 +203,12 @@ class Search:
         return kept
 
     def _turns(self, niches: NDArray[np.int64], trial_number: int) -> list[NDArray[np.bool_]]:
-        """Every other pick is of any niche, those between go to one niche after the other."""
+        """Every other pick is of niche 0, those between go to the other niches in turn."""
         others = np.unique(niches[niches > 0])
         turns = []
         for turn in range(trial_number, trial_number + self._settings.batch_size):
-            anywhere = turn % 2 == 0 or len(others) == 0
-            turns.append(niches == (0 if anywhere else others[turn // 2 % len(others)]))
+            is_best = turn % 2 == 0 or len(others) == 0
+            turns.append(niches == (0 if is_best else others[turn // 2 % len(others)]))
         return turns
 
     def _open(self, rows: Array, blocked: Tried) -> Array:
