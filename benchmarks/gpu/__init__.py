@@ -1,0 +1,1 @@
+"""Tuners of Helion kernels against each other on one GPU."""

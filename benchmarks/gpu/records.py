@@ -1,0 +1,195 @@
+"""Raw results: one JSON line a run of a tuner, and one a kernel whose winners were re-timed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    T = TypeVar("T")
+
+REBENCHMARK = "rebenchmark"
+"""Status of a point that is another measurement of a known configuration."""
+
+
+class Job(NamedTuple):
+    """A run that is wanted."""
+
+    kernel: str
+    tuner: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.kernel}/{self.tuner}/{self.seed}"
+
+
+@dataclass(frozen=True)
+class Point:
+    """The outcome of one configuration.
+
+    Attributes:
+        seconds: since the call of the tuner.
+        latency_ms: None unless it was measured.
+        status: as the tuner calls it; ``"ok"`` or ``"rebenchmark"`` if it was measured.
+        config: the configuration.
+    """
+
+    seconds: float
+    latency_ms: float | None
+    status: str
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a tuner on a kernel, in a process of its own with empty caches.
+
+    Attributes:
+        kernel: name of the problem.
+        tuner: name of the tuner.
+        seed: of the tuner.
+        device: the device's name.
+        cores: of the host.
+        versions: of the packages at work.
+        seconds: from the call of the tuner to its return.
+        process_seconds: from the start of the process to the tuner's return.
+        points: what was measured, in the order of time.
+        config: the winner.
+        latency_ms: the winner's, as the tuner itself measured it last.
+        measuring_seconds: spent on launching and timing candidates; what a tuner spends on
+            measuring some of them again is not in it where its log does not tell.
+        stop_reason: why it ended, if it tells.
+        error: why it has no winner.
+    """
+
+    kernel: str
+    tuner: str
+    seed: int
+    device: str = ""
+    cores: int = 0
+    versions: dict[str, str] = field(default_factory=dict)
+    seconds: float | None = None
+    process_seconds: float | None = None
+    points: list[Point] = field(default_factory=list)
+    config: dict[str, Any] | None = None
+    latency_ms: float | None = None
+    measuring_seconds: float | None = None
+    stop_reason: str | None = None
+    error: str | None = None
+
+    @property
+    def job(self) -> Job:
+        return Job(self.kernel, self.tuner, self.seed)
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many configurations ended with each status."""
+        return dict(Counter(p.status for p in self.points if p.status != REBENCHMARK))
+
+
+@dataclass(frozen=True)
+class Retimed:
+    """One configuration timed beside the others of its kernel.
+
+    Attributes:
+        names: whose it is: runs as in ``"matmul/ours/0"``, or the default.
+        config: the configuration.
+        rounds: the median latency of each round in milliseconds; empty if it failed.
+        relative_error: of its result against the reference.
+        error: why it was not timed.
+    """
+
+    names: list[str]
+    config: dict[str, Any]
+    rounds: list[float] = field(default_factory=list)
+    relative_error: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Retiming:
+    """All configurations of a kernel, timed in one process."""
+
+    kernel: str
+    device: str
+    versions: dict[str, str]
+    configs: list[Retimed]
+
+
+def append(path: Path, record: Run | Retiming) -> None:
+    """Adds a line; floats keep six digits."""
+    fields = asdict(record)
+    if isinstance(record, Run):
+        # For readers of the raw file; loading counts anew.
+        fields["outcomes"] = record.outcomes
+    with path.open("a") as file:
+        file.write(json.dumps(_shorten(fields), separators=(",", ":")) + "\n")
+
+
+def _shorten(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _shorten(item) for key, item in value.items()}
+    return [_shorten(item) for item in value] if isinstance(value, list) else value
+
+
+def runs(paths: Iterable[Path]) -> dict[Job, Run]:
+    """Reads runs; of several of the same job the last one counts, if it did not fail.
+
+    Raises:
+        ValueError: A line is no record.
+    """
+    found: dict[Job, Run] = {}
+    for run in _read(paths, _run):
+        known = found.get(run.job)
+        if known is None or known.error is not None or run.error is None:
+            found[run.job] = run
+    return found
+
+
+def retimings(paths: Iterable[Path]) -> dict[str, Retiming]:
+    """Reads re-timings; the last one of a kernel counts.
+
+    Raises:
+        ValueError: A line is no record.
+    """
+    return {retiming.kernel: retiming for retiming in _read(paths, _retiming)}
+
+
+def _read(paths: Iterable[Path], parse: Callable[[dict[str, Any]], T]) -> list[T]:
+    found = []
+    for path in paths:
+        for number, line in enumerate(_text(path).splitlines(), start=1):
+            try:
+                found.append(parse(json.loads(line)))
+            except (ValueError, KeyError, TypeError) as error:
+                # The last line of a killed process may be torn.
+                raise ValueError(
+                    f"{path}:{number} is no record ({error}); delete that line."
+                ) from error
+    return found
+
+
+def _text(path: Path) -> str:
+    if path.suffix == ".gz":
+        return gzip.decompress(path.read_bytes()).decode()
+    return path.read_text()
+
+
+def _run(fields: dict[str, Any]) -> Run:
+    del fields["outcomes"]
+    fields["points"] = [Point(**point) for point in fields["points"]]
+    return Run(**fields)
+
+
+def _retiming(fields: dict[str, Any]) -> Retiming:
+    fields["configs"] = [Retimed(**config) for config in fields["configs"]]
+    return Retiming(**fields)

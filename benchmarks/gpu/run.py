@@ -1,0 +1,139 @@
+"""Runs tuners one after the other, each in a fresh process, within a budget of time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.gpu import records, tuners
+from benchmarks.gpu.child import RESULT_NAME
+from benchmarks.gpu.records import Job, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+GRACE_SECONDS = 15.0
+"""What an interrupted run gets to write its record before it is killed."""
+
+
+def run_all(
+    raw: Path,
+    kernels: Sequence[str],
+    tuner_names: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    budget: float,
+    guess: float,
+) -> None:
+    """Does the runs that ``raw`` lacks; for each kernel and seed the tuners take turns.
+
+    Runs that failed come again, after all others. A run that probably takes longer than what is
+    left is left out; one that does take longer is stopped and recorded as failed.
+
+    Args:
+        raw: file of raw results, appended to.
+        kernels: names of problems.
+        tuner_names: names of tuners.
+        seeds: seeds of the tuners.
+        budget: seconds after which this returns.
+        guess: seconds for a run of a tuner that ``raw`` knows no run of.
+    """
+    deadline = time.monotonic() + budget
+    wanted = [Job(k, t, s) for k, s, t in product(kernels, seeds, tuner_names)]
+    for job in _missing(wanted, records.runs([raw] if raw.exists() else [])):
+        left = deadline - time.monotonic() - GRACE_SECONDS
+        estimate = _estimate(job, records.runs([raw]).values() if raw.exists() else [], guess)
+        if estimate > left:
+            _say(f"{job}: left out, for it may take {estimate:.0f} s of the {left:.0f} s left")
+            continue
+        _say(f"{job}: starts; it may take {estimate:.0f} s of the {left:.0f} s left")
+        run = run_one(job, limit=left)
+        records.append(raw, run)
+        _say(f"{job}: {_summary(run)}")
+
+
+def _missing(wanted: Sequence[Job], known: dict[Job, Run]) -> list[Job]:
+    todo = [job for job in wanted if job not in known or known[job].error is not None]
+    return sorted(todo, key=lambda job: job in known)
+
+
+def _estimate(job: Job, runs: Iterable[Run], guess: float) -> float:
+    finished = [run for run in runs if run.tuner == job.tuner and run.process_seconds is not None]
+    same = [run for run in finished if run.kernel == job.kernel]
+    return max((run.process_seconds or 0.0 for run in same or finished), default=guess)
+
+
+def run_one(job: Job, limit: float) -> Run:
+    """Does one run in a process with empty caches; stops it after ``limit`` seconds."""
+    # A short path, since sockets are made in it.
+    with tempfile.TemporaryDirectory(prefix="gb", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        started = time.time()
+        child = subprocess.Popen(
+            [
+                *(sys.executable, "-u", "-m", "benchmarks.gpu.child"),
+                json.dumps([job.kernel, job.tuner, job.seed, started]),
+                name,
+            ],
+            env=os.environ | _fresh_caches(folder) | tuners.environment(job.tuner, job.seed, folder),
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),
+            start_new_session=True,
+        )
+        try:
+            _wait(child, limit)
+        finally:
+            # Workers of a child that died would disturb the next run.
+            _kill_group(child)
+        result = folder / RESULT_NAME
+        if result.exists():
+            return records.runs([result])[job]
+        error = f"the process ended with {child.returncode} and without a result"
+        return Run(*job, process_seconds=time.time() - started, error=error)
+
+
+def _fresh_caches(folder: Path) -> dict[str, str]:
+    caches = {
+        name: str(folder / name.lower())
+        for name in ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "HELION_CACHE_DIR")
+    }
+    (folder / "tmp").mkdir()
+    return {**caches, "TMPDIR": str(folder / "tmp"), "PYTHONUNBUFFERED": "1"}
+
+
+def _wait(child: subprocess.Popen[bytes], limit: float) -> None:
+    try:
+        child.wait(limit)
+    except subprocess.TimeoutExpired:
+        child.send_signal(signal.SIGINT)
+        try:
+            child.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            _say("the run does not heed the interrupt and is killed")
+
+
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    child.wait()
+
+
+def _summary(run: Run) -> str:
+    spent = f"{run.seconds or 0:.1f} s ({run.process_seconds or 0:.1f} s with the start), "
+    if run.error is not None:
+        return f"{spent}failed: {run.error}"
+    return f"{spent}{sum(run.outcomes.values())} configurations, {run.latency_ms} ms"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
