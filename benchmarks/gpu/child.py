@@ -6,33 +6,44 @@ It is interrupted by SIGINT when its time is over, and says then how far it came
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import time
 from pathlib import Path
 
+from benchmarks.gpu import records, tuners
+from benchmarks.gpu.records import Job
+
 RESULT_NAME = "result.jsonl"
 
 
-def main(kernel: str, tuner_name: str, seed: int, process_started: float, folder: Path) -> None:
-    """Tunes and writes the record of the run into ``folder``."""
-    # What takes long to import is imported while main()'s caller already waits: it is part of
-    # the process's time, but not of the tuner's.
+def main(job: Job, process_started: float, folder: Path) -> None:
+    """Tunes and writes the record of the run into ``folder``.
+
+    Args:
+        job: what to run.
+        process_started: seconds since the epoch.
+        folder: where the tuner's files go, too.
+    """
+    # The parent imports this module for a name; what takes long to import is for the child.
     import torch
 
-    from benchmarks.gpu import records, tuners
     from benchmarks.gpu.kernels import DEVICE
     from benchmarks.gpu.machine import cores, device_name, versions
     from benchmarks.gpu.problems import PROBLEMS
 
-    tuner = tuners.load(tuner_name)
-    problem = PROBLEMS[kernel]
+    tuner = tuners.load(job.tuner)
+    problem = PROBLEMS[job.kernel]
     args = problem.args()
     if DEVICE == "cuda":
         torch.cuda.synchronize()
+    # It is ignored where a shell started all this in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     error = None
     started, clock = time.time(), time.perf_counter()
     try:
-        tuner.run(problem.kernel, args, seed)
+        tuner.run(problem.kernel, args, job.seed)
     except KeyboardInterrupt:
         error = "stopped: the time that it was given was over"
     except Exception as exception:
@@ -43,9 +54,7 @@ def main(kernel: str, tuner_name: str, seed: int, process_started: float, folder
     if error is None and tuned.config is None:
         error = "it returned without saying which configuration has won"
     run = records.Run(
-        kernel,
-        tuner_name,
-        seed,
+        *job,
         device=device_name(),
         cores=cores(),
         versions=versions(),
@@ -62,4 +71,8 @@ def main(kernel: str, tuner_name: str, seed: int, process_started: float, folder
 
 
 if __name__ == "__main__":
-    main(*json.loads(sys.argv[1]), folder=Path(sys.argv[2]))
+    main(Job(*json.loads(sys.argv[1])), float(sys.argv[2]), Path(sys.argv[3]))
+    # What a tuner leaves behind must not make the next run wait.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -69,9 +69,7 @@ class Ours:
         if self._result is None:
             return Tuned(points, None, None, measuring)
         winner = self._result
-        return Tuned(
-            points, dict(winner.config), winner.latency_ms, measuring, winner.stop_reason
-        )
+        return Tuned(points, dict(winner.config), winner.latency_ms, measuring, winner.stop_reason)
 
 
 def _point(trial: FrozenTrial, started: float) -> Point:

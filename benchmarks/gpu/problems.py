@@ -65,7 +65,7 @@ class Problem:
         return tuple(maker.tensor(generator) for maker in makers)
 
     def relative_error(self, actual: torch.Tensor, args: tuple[torch.Tensor, ...]) -> float:
-        """Says how far a result is from the reference: the norm of the difference by its norm."""
+        """Tells how far a result is from the reference: the norm of the difference by its norm."""
         wide = [arg.float() if arg.is_floating_point() else arg for arg in args]
         expected = self.reference(*wide)
         return float((actual.float() - expected).norm() / expected.norm())
@@ -88,7 +88,8 @@ def _cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def _long_reduction(x: torch.Tensor) -> torch.Tensor:
-    return x.norm(dim=-1)
+    result: torch.Tensor = torch.linalg.vector_norm(x, dim=-1)
+    return result
 
 
 def _normal(*shapes: tuple[int, ...]) -> tuple[Normal, ...]:

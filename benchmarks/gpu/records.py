@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import statistics
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -99,8 +100,8 @@ class Retimed:
     """One configuration timed beside the others of its kernel.
 
     Attributes:
-        names: whose it is: runs as in ``"matmul/ours/0"``, or the default.
-        config: the configuration.
+        names: whose it is: runs as in ``"matmul/ours/0"``, or ``"matmul/default"``.
+        config: the configuration; empty for the default.
         rounds: the median latency of each round in milliseconds; empty if it failed.
         relative_error: of its result against the reference.
         error: why it was not timed.
@@ -111,6 +112,19 @@ class Retimed:
     rounds: list[float] = field(default_factory=list)
     relative_error: float | None = None
     error: str | None = None
+
+    @property
+    def latency_ms(self) -> float | None:
+        """The median round's latency."""
+        return statistics.median(self.rounds) if self.rounds else None
+
+    @property
+    def spread(self) -> float | None:
+        """The interquartile range of the rounds by their median."""
+        if len(self.rounds) < 2:
+            return None
+        low, middle, high = statistics.quantiles(self.rounds, n=4, method="inclusive")
+        return (high - low) / middle
 
 
 @dataclass(frozen=True)

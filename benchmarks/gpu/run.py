@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from benchmarks.gpu import records, tuners
 from benchmarks.gpu.child import RESULT_NAME
+from benchmarks.gpu.progress import say
 from benchmarks.gpu.records import Job, Run
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def run_all(
     left is left out; one that does take longer is stopped and recorded as failed.
 
     Args:
-        raw: file of raw results, appended to.
+        raw: file of raw results, appended to; what the tuners print goes beside it (*.log).
         kernels: names of problems.
         tuner_names: names of tuners.
         seeds: seeds of the tuners.
@@ -48,16 +50,42 @@ def run_all(
     """
     deadline = time.monotonic() + budget
     wanted = [Job(k, t, s) for k, s, t in product(kernels, seeds, tuner_names)]
-    for job in _missing(wanted, records.runs([raw] if raw.exists() else [])):
+    todo = _missing(wanted, _known(raw))
+    if todo:
+        warm_up()
+    for job in todo:
         left = deadline - time.monotonic() - GRACE_SECONDS
-        estimate = _estimate(job, records.runs([raw]).values() if raw.exists() else [], guess)
+        estimate = _estimate(job, _known(raw).values(), guess)
         if estimate > left:
-            _say(f"{job}: left out, for it may take {estimate:.0f} s of the {left:.0f} s left")
+            say(f"{job}: left out, for it may take {estimate:.0f} s of the {left:.0f} s left")
             continue
-        _say(f"{job}: starts; it may take {estimate:.0f} s of the {left:.0f} s left")
-        run = run_one(job, limit=left)
+        say(f"{job}: starts; it may take {estimate:.0f} s of the {left:.0f} s left")
+        with raw.with_suffix(".log").open("ab") as log:
+            log.write(f"\n===== {job}\n".encode())
+            log.flush()
+            run = run_one(job, limit=left, log=log)
         records.append(raw, run)
-        _say(f"{job}: {_summary(run)}")
+        say(f"{job}: {_summary(run)}")
+
+
+def warm_up() -> None:
+    """Runs a kernel once in a new process, so that the first run does not read a cold disk.
+
+    Raises:
+        RuntimeError: It does not run or is wrong; then nothing else would be right.
+    """
+    say("a kernel is run once, for a start")
+    with tempfile.TemporaryDirectory(prefix="gb", ignore_cleanup_errors=True) as name:
+        command = [sys.executable, "-m", "benchmarks.gpu.warm_up"]
+        environment = os.environ | _fresh_caches(Path(name))
+        # Not to standard output, which is for what the user asked for.
+        status = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
+    if status.returncode != 0:
+        raise RuntimeError("A kernel does not run on this machine as it should; see above.")
+
+
+def _known(raw: Path) -> dict[Job, Run]:
+    return records.runs([raw] if raw.exists() else [])
 
 
 def _missing(wanted: Sequence[Job], known: dict[Job, Run]) -> list[Job]:
@@ -71,8 +99,14 @@ def _estimate(job: Job, runs: Iterable[Run], guess: float) -> float:
     return max((run.process_seconds or 0.0 for run in same or finished), default=guess)
 
 
-def run_one(job: Job, limit: float) -> Run:
-    """Does one run in a process with empty caches; stops it after ``limit`` seconds."""
+def run_one(job: Job, *, limit: float, log: IO[bytes]) -> Run:
+    """Does one run in a process with empty caches; stops it after ``limit`` seconds.
+
+    Args:
+        job: what to run.
+        limit: seconds.
+        log: where what it prints goes.
+    """
     # A short path, since sockets are made in it.
     with tempfile.TemporaryDirectory(prefix="gb", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -80,12 +114,14 @@ def run_one(job: Job, limit: float) -> Run:
         child = subprocess.Popen(
             [
                 *(sys.executable, "-u", "-m", "benchmarks.gpu.child"),
-                json.dumps([job.kernel, job.tuner, job.seed, started]),
-                name,
+                *(json.dumps(job), repr(started), name),
             ],
-            env=os.environ | _fresh_caches(folder) | tuners.environment(job.tuner, job.seed, folder),
+            env=os.environ
+            | _fresh_caches(folder)
+            | tuners.environment(job.tuner, job.seed, folder),
             stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         try:
@@ -117,14 +153,12 @@ def _wait(child: subprocess.Popen[bytes], limit: float) -> None:
         try:
             child.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            _say("the run does not heed the interrupt and is killed")
+            say("the run does not heed the interrupt and is killed")
 
 
 def _kill_group(child: subprocess.Popen[bytes]) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     child.wait()
 
 
@@ -133,7 +167,3 @@ def _summary(run: Run) -> str:
     if run.error is not None:
         return f"{spent}failed: {run.error}"
     return f"{spent}{sum(run.outcomes.values())} configurations, {run.latency_ms} ms"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

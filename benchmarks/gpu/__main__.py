@@ -1,0 +1,91 @@
+"""The command line: ``python -m benchmarks.gpu --help``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.gpu.report import report
+from benchmarks.gpu.retime import retime_all
+from benchmarks.gpu.run import run_all
+from benchmarks.gpu.tuners import TUNERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+KERNELS = (
+    "layer_norm",
+    "matmul",
+    "softmax",
+    "attention",
+    "rms_norm",
+    "split_k_matmul",
+    "cross_entropy",
+    "long_reduction",
+)
+"""Names of the problems; importing those themselves takes seconds."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_run(commands.add_parser("run", help="run tuners on kernels; started again, it goes on"))
+    _add_retime(commands.add_parser("retime", help="time the winners of a kernel side by side"))
+    _add_report(commands.add_parser("report", help="make tables from raw results"))
+    args = parser.parse_args()
+    try:
+        args.call(args)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--raw", type=Path, required=True, help="file of runs, appended to (*.jsonl)")
+    add("--kernels", type=_names(KERNELS), default=list(KERNELS), help="a,b,... (default: all)")
+    add("--tuners", type=_names(TUNERS), default=list(TUNERS), help="a,b,... (default: all)")
+    add("--seeds", type=_seeds, default=[0], help="0,1,... (default: 0)")
+    add("--budget", type=float, required=True, help="seconds after which no run goes on")
+    add("--guess", type=float, default=240.0, help="seconds for a run of an unknown tuner (240)")
+    parser.set_defaults(
+        call=lambda args: run_all(
+            args.raw, args.kernels, args.tuners, args.seeds, budget=args.budget, guess=args.guess
+        )
+    )
+
+
+def _add_retime(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--raw", type=Path, nargs="+", required=True, help="files of runs (*.jsonl, *.jsonl.gz)")
+    add("--out", type=Path, required=True, help="file of re-timings, appended to (*.jsonl)")
+    add("--rounds", type=int, default=20, help="how often everything is timed (default: 20)")
+    add("--budget", type=float, default=300.0, help="seconds after which no kernel begins (300)")
+    parser.set_defaults(
+        call=lambda args: retime_all(args.raw, args.out, rounds=args.rounds, budget=args.budget)
+    )
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--raw", type=Path, nargs="+", required=True, help="files of runs (*.jsonl, *.jsonl.gz)")
+    add("--retimed", type=Path, nargs="+", default=[], help="files of re-timings")
+    parser.set_defaults(call=lambda args: print(report(args.raw, args.retimed)))
+
+
+def _names(known: Sequence[str]) -> Callable[[str], list[str]]:
+    def parse(text: str) -> list[str]:
+        names = text.split(",")
+        if unknown := [name for name in names if name not in known]:
+            raise argparse.ArgumentTypeError(f"{unknown} are none of {', '.join(known)}")
+        return names
+
+    return parse
+
+
+def _seeds(text: str) -> list[int]:
+    return [int(seed) for seed in text.split(",")]
+
+
+if __name__ == "__main__":
+    main()

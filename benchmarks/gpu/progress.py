@@ -1,0 +1,13 @@
+"""Progress on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+_STARTED = time.monotonic()
+
+
+def say(text: str) -> None:
+    """Prints a line at once, with the seconds since the start."""
+    print(f"[{time.monotonic() - _STARTED:4.0f} s] {text}", file=sys.stderr, flush=True)
