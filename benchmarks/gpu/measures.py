@@ -152,6 +152,11 @@ def configs_a_second(run: Run) -> float | None:
     return n_configs(run) / run.seconds if run.seconds else None
 
 
+def utilization(run: Run) -> float | None:
+    """The share of the wall-clock in which a kernel ran, as the driver tells."""
+    return run.gpu_utilization
+
+
 def busy_share(run: Run) -> float | None:
     """The share of the wall-clock in which a candidate was launched or timed."""
     if run.measuring_seconds is None or not run.seconds:

@@ -66,6 +66,7 @@ class Run:
         latency_ms: the winner's, as the tuner itself measured it last.
         measuring_seconds: spent on launching and timing candidates; what a tuner spends on
             measuring some of them again is not in it where its log does not tell.
+        gpu_utilization: the driver's mean share of the tuner's time in which a kernel ran.
         stop_reason: why it ended, if it tells.
         error: why it has no winner.
     """
@@ -82,6 +83,7 @@ class Run:
     config: dict[str, Any] | None = None
     latency_ms: float | None = None
     measuring_seconds: float | None = None
+    gpu_utilization: float | None = None
     stop_reason: str | None = None
     error: str | None = None
 

@@ -44,7 +44,8 @@ _SUMMARY_NOTE = (
     "Geometric means over the kernels (their number in brackets) that both have finished with "
     "the same seed. Wall-clock counts from the call of the tuner, in a new process with empty "
     "caches; latencies are those of the winners, timed again side by side. Busy is the share "
-    "of the wall-clock in which a candidate was launched or timed."
+    "of the wall-clock in which a candidate was launched or timed; GPU the share in which a "
+    "kernel ran, as the driver tells."
 )
 _QUICK_NOTE = (
     "What `ours` would have returned when the `quick` search of the same seed returned, both "
@@ -66,7 +67,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _summary(results: Results) -> list[str]:
     header = ["tuner", "s", f"s / {DEFAULT_SEARCH}", "s / pattern", "configurations", "a second"]
-    header += [f"latency / {DEFAULT_SEARCH}", "worst", "latency / default", "busy"]
+    header += [f"latency / {DEFAULT_SEARCH}", "worst", "latency / default", "busy", "GPU"]
     return _table(header, (_summary_row(results, tuner) for tuner in results.tuners))
 
 
@@ -80,10 +81,13 @@ def _summary_row(results: Results, tuner: str) -> list[str]:
     def mean(figure: measures.Figure) -> float | None:
         return geometric_mean(results.mean(figure, kernel, tuner) for kernel in kernels)
 
+    def share(figure: measures.Figure) -> float | None:
+        shares = [results.share(figure, kernel, tuner) for kernel in kernels]
+        known = [share for share in shares if share is not None]
+        return math.fsum(known) / len(known) if known else None
+
     latencies = ratios(results.latency, DEFAULT_SEARCH)
     by_default = (_by_default(results, kernel, tuner) for kernel in kernels)
-    shares = [results.share(measures.busy_share, kernel, tuner) for kernel in kernels]
-    known = [share for share in shares if share is not None]
     return [
         f"`{tuner}`",
         _number(mean(measures.seconds), ".1f"),
@@ -94,7 +98,8 @@ def _summary_row(results: Results, tuner: str) -> list[str]:
         _counted(latencies),
         _number(max(latencies, default=None), ".3f"),
         _counted([ratio for ratio in by_default if ratio is not None]),
-        _number(math.fsum(known) / len(known) if known else None, ".0%"),
+        _number(share(measures.busy_share), ".0%"),
+        _number(share(measures.utilization), ".0%"),
     ]
 
 
@@ -109,7 +114,7 @@ def _by_default(results: Results, kernel: str, tuner: str) -> float | None:
 def _kernel(results: Results, kernel: str) -> list[str]:
     header = ["tuner", "seeds", "s", "with start", f"s / {DEFAULT_SEARCH}", "configurations"]
     header += ["failed", "latency, ms", "spread", f"/ {DEFAULT_SEARCH}"]
-    header += ["within 5 %, s", "within 1 %, s", "busy"]
+    header += ["within 5 %, s", "within 1 %, s", "busy", "GPU"]
     rows = [
         _kernel_row(results, kernel, tuner)
         for tuner in results.tuners
@@ -117,7 +122,7 @@ def _kernel(results: Results, kernel: str) -> list[str]:
     ]
     default = results.default_latency(kernel)
     if default is not None:
-        rows.append(["Helion's default", *[""] * 6, f"{default:.5f}", *[""] * 5])
+        rows.append(["Helion's default", *[""] * 6, f"{default:.5f}", *[""] * 6])
     return _table(header, rows)
 
 
@@ -145,6 +150,7 @@ def _kernel_row(results: Results, kernel: str, tuner: str) -> list[str]:
         mean(_until(results, 0.05), ".1f"),
         mean(_until(results, 0.01), ".1f"),
         share(measures.busy_share, ".0%"),
+        share(measures.utilization, ".0%"),
     ]
 
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -18,6 +19,7 @@ from benchmarks.gpu import records, tuners
 from benchmarks.gpu.child import RESULT_NAME
 from benchmarks.gpu.progress import say
 from benchmarks.gpu.records import Job, Run
+from benchmarks.gpu.utilization import Samples, sampled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -124,16 +126,22 @@ def run_one(job: Job, *, limit: float, log: IO[bytes]) -> Run:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        try:
-            _wait(child, limit)
-        finally:
-            # Workers of a child that died would disturb the next run.
-            _kill_group(child)
+        with sampled() as samples:
+            try:
+                _wait(child, limit)
+            finally:
+                # Workers of a child that died would disturb the next run.
+                _kill_group(child)
         result = folder / RESULT_NAME
         if result.exists():
-            return records.runs([result])[job]
+            return _with_utilization(records.runs([result])[job], started, samples)
         error = f"the process ended with {child.returncode} and without a result"
         return Run(*job, process_seconds=time.time() - started, error=error)
+
+
+def _with_utilization(run: Run, started: float, samples: Samples) -> Run:
+    end = started + (run.process_seconds or 0.0)
+    return replace(run, gpu_utilization=samples.mean(end - (run.seconds or 0.0), end))
 
 
 def _fresh_caches(folder: Path) -> dict[str, str]:

@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from benchmarks.gpu import __main__ as command_line
+from benchmarks.gpu import child, records, tuners
+from benchmarks.gpu import run as run_module
+from benchmarks.gpu.records import Job, Run
+from benchmarks.gpu.run import run_all, run_one
+from benchmarks.gpu.tuners import Tuned
+from benchmarks.gpu.utilization import Samples
+from tests.benchmarks.gpu_runs import failed, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """Replaces runs by made-up ones and lists what was asked for."""
+    jobs: list[Job] = []
+
+    def fake(job: Job, **_: Any) -> Run:
+        jobs.append(job)
+        return run(*job, process_seconds=50.0)
+
+    monkeypatch.setattr(run_module, "run_one", fake)
+    monkeypatch.setattr(run_module, "warm_up", lambda: None)
+    return jobs
+
+
+def start(raw: Path, *, budget: float = 1000.0, seeds: Sequence[int] = (0, 1)) -> None:
+    run_all(raw, ["matmul", "softmax"], ["ours", "quick"], seeds, budget=budget, guess=100.0)
+
+
+def test_tuners_take_turns_and_known_runs_are_skipped(tmp_path: Path, asked: list[Job]) -> None:
+    raw = tmp_path / "raw.jsonl"
+    records.append(raw, run("matmul", "quick", 0))
+    start(raw)
+    assert list(map(str, asked)) == [
+        "matmul/ours/0",
+        "matmul/ours/1",
+        "matmul/quick/1",
+        "softmax/ours/0",
+        "softmax/quick/0",
+        "softmax/ours/1",
+        "softmax/quick/1",
+    ]
+    asked.clear()
+    start(raw)
+    assert asked == []
+
+
+def test_failed_runs_come_again_after_the_others(tmp_path: Path, asked: list[Job]) -> None:
+    raw = tmp_path / "raw.jsonl"
+    records.append(raw, failed("matmul", "ours", 0))
+    start(raw, seeds=[0])
+    assert list(map(str, asked)) == [
+        "matmul/quick/0",
+        "softmax/ours/0",
+        "softmax/quick/0",
+        "matmul/ours/0",
+    ]
+
+
+def test_what_does_not_fit_the_budget_is_left_out(tmp_path: Path, asked: list[Job]) -> None:
+    raw = tmp_path / "raw.jsonl"
+    records.append(raw, run("matmul", "quick", 7, process_seconds=30.0))
+    records.append(raw, run("softmax", "quick", 7, process_seconds=900.0))
+    start(raw, budget=80.0, seeds=[0])
+    # Of ours nothing is known, so it is taken to need the guess.
+    assert list(map(str, asked)) == ["matmul/quick/0"]
+
+
+def test_without_known_runs_of_a_kernel_the_slowest_other_counts(
+    tmp_path: Path, asked: list[Job]
+) -> None:
+    raw = tmp_path / "raw.jsonl"
+    records.append(raw, run("softmax", "ours", 7, process_seconds=90.0))
+    records.append(raw, run("softmax", "quick", 7, process_seconds=10.0))
+    start(raw, budget=60.0, seeds=[0])
+    assert list(map(str, asked)) == ["matmul/quick/0", "softmax/quick/0"]
+
+
+def test_helions_searches_are_chosen_by_its_variables(tmp_path: Path) -> None:
+    variables = tuners.environment("pattern", 3, tmp_path)
+    assert variables["HELION_AUTOTUNER"] == "PatternSearch"
+    assert variables["HELION_AUTOTUNE_EFFORT"] == "full"
+    assert variables["HELION_AUTOTUNE_RANDOM_SEED"] == "3"
+    assert tuners.environment("ours", 3, tmp_path) == {}
+
+
+def test_a_search_of_helion_in_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Profiling by jax takes minutes, and is of no use on a processor.
+    monkeypatch.setenv("HELION_AUTOTUNE_PALLAS_RANK_BY", "wall_time")
+    with (tmp_path / "log").open("wb") as log:
+        found = run_one(Job("long_reduction", "quick", 5), limit=300.0, log=log)
+    assert found.error is None, (tmp_path / "log").read_text()
+    assert found.config == {"block_sizes": [8]}
+    assert found.outcomes == {"ok": 1}
+    assert found.latency_ms is not None
+    assert found.seconds is not None
+    assert found.process_seconds is not None
+    assert found.measuring_seconds is not None
+    assert 0 < found.measuring_seconds < found.points[0].seconds < found.seconds
+    assert found.seconds < found.process_seconds
+    assert found.versions["helion"]
+    assert "random seed: 5" in (tmp_path / "log").read_text()
+
+
+def in_this_process(job: Job, folder: Path) -> Run:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        child.main(job, time.time() - 1.0, folder)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return records.runs([folder / child.RESULT_NAME])[job]
+
+
+def test_ours(tmp_path: Path) -> None:
+    found = in_this_process(Job("long_reduction", "ours", 0), tmp_path)
+    assert found.error is None
+    assert found.config == {"block_sizes": [8]}
+    assert found.stop_reason
+    assert found.seconds is not None
+    assert found.process_seconds is not None
+    assert found.process_seconds > found.seconds + 1
+    assert found.outcomes["ok"] >= 1
+    times = [point.seconds for point in found.points]
+    assert times == sorted(times)
+    assert 0 < times[0] <= times[-1] < found.seconds + 0.1
+
+
+class Broken:
+    """A tuner that ends with an exception after one measurement."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self._error = error
+
+    def run(self, kernel: Any, args: Sequence[object], seed: int) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def result(self, folder: Path, started: float) -> Tuned:
+        return Tuned(run().points[:1], None, None, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (KeyboardInterrupt(), "stopped: the time that it was given was over"),
+        (ValueError("odd"), "ValueError: odd"),
+        (None, "it returned without saying which configuration has won"),
+    ],
+)
+def test_a_failure_is_recorded_with_what_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException | None, message: str
+) -> None:
+    monkeypatch.setattr(tuners, "load", lambda name: Broken(error))
+    found = in_this_process(Job("softmax", "ours", 0), tmp_path)
+    assert found.error == message
+    assert len(found.points) == 1
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes the process of a run do something else."""
+
+    def use(code: str) -> None:
+        original = subprocess.Popen
+
+        def popen(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+            if command[0] != sys.executable:
+                return original(command, **options)
+            return original([sys.executable, "-c", code, *command[4:]], **options)
+
+        monkeypatch.setattr(subprocess, "Popen", popen)
+
+    return use
+
+
+RECORD = """
+import json, signal, sys, time
+from pathlib import Path
+from benchmarks.gpu import records
+def write(error):
+    run = records.Run(*json.loads(sys.argv[1]), error=error)
+    records.append(Path(sys.argv[3]) / "result.jsonl", run)
+"""
+
+
+def test_a_run_is_interrupted_in_time_and_its_record_kept(
+    tmp_path: Path, scripted: Callable[[str], None]
+) -> None:
+    scripted(
+        RECORD
+        + """
+try:
+    print("here", flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    write("interrupted")
+"""
+    )
+    with (tmp_path / "log").open("wb") as log:
+        found = run_one(Job("matmul", "ours", 0), limit=1.0, log=log)
+    assert found.error == "interrupted"
+    assert (tmp_path / "log").read_text() == "here\n"
+
+
+def test_a_run_that_heeds_nothing_is_killed(
+    tmp_path: Path, scripted: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "GRACE_SECONDS", 0.2)
+    scripted("import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(60)")
+    with (tmp_path / "log").open("wb") as log:
+        found = run_one(Job("matmul", "ours", 0), limit=0.5, log=log)
+    assert found.error == "the process ended with -9 and without a result"
+    assert found.config is None
+
+
+def test_a_run_leaves_no_processes_behind(tmp_path: Path, scripted: Callable[[str], None]) -> None:
+    left_behind = "import time; time.sleep(60)"
+    note = tmp_path / "pid"
+    scripted(
+        f"""
+import subprocess, sys
+other = subprocess.Popen([sys.executable, "-c", {left_behind!r}])
+open({str(note)!r}, "w").write(str(other.pid))
+"""
+    )
+    with (tmp_path / "log").open("wb") as log:
+        run_one(Job("matmul", "ours", 0), limit=30.0, log=log)
+    status = Path(f"/proc/{note.read_text()}/stat")
+    deadline = time.monotonic() + 10
+    while status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_every_run_has_empty_caches(tmp_path: Path, scripted: Callable[[str], None]) -> None:
+    note = tmp_path / "environment"
+    scripted(f"import json, os; json.dump(dict(os.environ), open({str(note)!r}, 'w'))")
+    seen = []
+    for _ in range(2):
+        with (tmp_path / "log").open("wb") as log:
+            run_one(Job("matmul", "ours", 0), limit=30.0, log=log)
+        seen.append(json.loads(note.read_text()))
+    for name in ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "HELION_CACHE_DIR", "TMPDIR"):
+        assert seen[0][name] != seen[1][name] != os.environ.get(name)
+        assert not Path(seen[0][name]).exists()
+
+
+def test_the_drivers_utilization_is_sampled_while_the_tuner_runs(
+    tmp_path: Path, scripted: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\necho '[N/A]'\nwhile :; do echo 30; sleep 0.02; done\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    scripted(
+        RECORD.replace("error=error", "error=error, seconds=0.5, process_seconds=time.time() - s")
+        + "s = time.time()\ntime.sleep(0.5)\nwrite(None)\n"
+    )
+    with (tmp_path / "log").open("wb") as log:
+        found = run_one(Job("matmul", "ours", 0), limit=30.0, log=log)
+    assert found.gpu_utilization == pytest.approx(0.3)
+
+
+def test_no_samples_have_no_mean() -> None:
+    samples = Samples()
+    samples.read(["30\n", "[N/A]\n", "50\n"])
+    assert samples.mean(0.0, time.time()) == pytest.approx(0.4)
+    assert samples.mean(0.0, 1.0) is None
+
+
+def test_a_machine_on_which_nothing_runs_is_found_out_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = subprocess.CompletedProcess("", 1)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: broken)
+    with pytest.raises(RuntimeError, match="does not run on this machine"):
+        start(tmp_path / "raw.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--kernels", "matmul,nope"), ("--tuners", "nope"), ("--seeds", "1,x")]
+)
+def test_unknown_names_are_refused(
+    option: str,
+    value: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["gpu", "run", "--raw", "raw", "--budget", "1", option, value]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit):
+        command_line.main()
+    assert value.split(",")[-1] in capsys.readouterr().err
+
+
+def test_fields_of_a_result_are_fields_of_a_run() -> None:
+    names = {field.name for field in dataclasses.fields(Run)}
+    assert {field.name for field in dataclasses.fields(Tuned)} <= names
