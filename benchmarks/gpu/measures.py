@@ -13,11 +13,13 @@ from benchmarks.gpu.trajectory import seconds_until
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from benchmarks.gpu.records import Job, Retiming, Run
+    from benchmarks.gpu.records import Job, Point, Retiming, Run
 
 Figure: TypeAlias = Callable[["Run"], "float | None"]
 
 _UNTRIED = ("duplicate", "deduplicated", "rejected", "source_rejected")
+
+_FEWEST_FOR_A_RATE = 20
 
 
 class Results:
@@ -135,21 +137,31 @@ def process_seconds(run: Run) -> float | None:
 
 def n_configs(run: Run) -> float:
     """Configurations that were tried: what was known or refused beforehand does not count."""
-    return float(sum(n for status, n in run.outcomes.items() if status not in _UNTRIED))
+    return float(sum(map(_was_tried, run.points)))
+
+
+def _was_tried(point: Point) -> bool:
+    return point.status not in (*_UNTRIED, REBENCHMARK)
 
 
 def failed_share(run: Run) -> float | None:
     """The share of the configurations tried that gave no latency."""
-    failed = sum(
-        point.latency_ms is None and point.status not in (*_UNTRIED, REBENCHMARK)
-        for point in run.points
-    )
+    failed = sum(point.latency_ms is None and _was_tried(point) for point in run.points)
     return failed / n_configs(run) if n_configs(run) else None
 
 
-def configs_a_second(run: Run) -> float | None:
-    """Configurations by wall-clock."""
-    return n_configs(run) / run.seconds if run.seconds else None
+def first_result(run: Run) -> float | None:
+    """Wall-clock until the first latency."""
+    return next((point.seconds for point in run.points if point.latency_ms is not None), None)
+
+
+def steady_rate(run: Run) -> float | None:
+    """Configurations tried a second, between the first tenth of them and the last."""
+    times = [point.seconds for point in run.points if _was_tried(point)]
+    if len(times) < _FEWEST_FOR_A_RATE:
+        return None
+    begin, end = len(times) // 10, len(times) - 1 - len(times) // 10
+    return (end - begin) / (times[end] - times[begin]) if times[end] > times[begin] else None
 
 
 def utilization(run: Run) -> float | None:

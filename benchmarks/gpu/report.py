@@ -94,7 +94,7 @@ def _summary_row(results: Results, tuner: str) -> list[str]:
         _counted(ratios(measures.seconds, DEFAULT_SEARCH)),
         _counted(ratios(measures.seconds, "pattern")),
         _number(mean(measures.n_configs), ".0f"),
-        _number(mean(measures.configs_a_second), ".1f"),
+        _number(mean(measures.steady_rate), ".1f"),
         _counted(latencies),
         _number(max(latencies, default=None), ".3f"),
         _counted([ratio for ratio in by_default if ratio is not None]),
@@ -112,8 +112,15 @@ def _by_default(results: Results, kernel: str, tuner: str) -> float | None:
 
 
 def _kernel(results: Results, kernel: str) -> list[str]:
-    header = ["tuner", "seeds", "s", "with start", f"s / {DEFAULT_SEARCH}", "configurations"]
-    header += ["failed", "latency, ms", "spread", f"/ {DEFAULT_SEARCH}"]
+    header = ["tuner", "seeds", "s", "with start", f"s / {DEFAULT_SEARCH}", "first, s"]
+    header += [
+        "configurations",
+        "a second",
+        "failed",
+        "latency, ms",
+        "spread",
+        f"/ {DEFAULT_SEARCH}",
+    ]
     header += ["within 5 %, s", "within 1 %, s", "busy", "GPU"]
     rows = [
         _kernel_row(results, kernel, tuner)
@@ -122,7 +129,7 @@ def _kernel(results: Results, kernel: str) -> list[str]:
     ]
     default = results.default_latency(kernel)
     if default is not None:
-        rows.append(["Helion's default", *[""] * 6, f"{default:.5f}", *[""] * 6])
+        rows.append(["Helion's default", *[""] * 8, f"{default:.5f}", *[""] * 6])
     return _table(header, rows)
 
 
@@ -142,7 +149,9 @@ def _kernel_row(results: Results, kernel: str, tuner: str) -> list[str]:
         mean(measures.seconds, ".1f"),
         mean(measures.process_seconds, ".1f"),
         ratio(measures.seconds),
+        mean(measures.first_result, ".1f"),
         mean(measures.n_configs, ".0f"),
+        mean(measures.steady_rate, ".1f"),
         share(measures.failed_share, ".0%"),
         mean(results.latency, ".5f"),
         share(results.spread, ".1%"),

@@ -22,7 +22,7 @@ from benchmarks.gpu.records import Job, Run
 from benchmarks.gpu.utilization import Samples, sampled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
 GRACE_SECONDS = 15.0
 """What an interrupted run gets to write its record before it is killed."""
@@ -57,7 +57,7 @@ def run_all(
         warm_up()
     for job in todo:
         left = deadline - time.monotonic() - GRACE_SECONDS
-        estimate = _estimate(job, _known(raw).values(), guess)
+        estimate = _estimate(job, _known(raw), guess)
         if estimate > left:
             say(f"{job}: left out, for it may take {estimate:.0f} s of the {left:.0f} s left")
             continue
@@ -90,15 +90,18 @@ def _known(raw: Path) -> dict[Job, Run]:
     return records.runs([raw] if raw.exists() else [])
 
 
-def _missing(wanted: Sequence[Job], known: dict[Job, Run]) -> list[Job]:
+def _missing(wanted: Sequence[Job], known: Mapping[Job, Run]) -> list[Job]:
     todo = [job for job in wanted if job not in known or known[job].error is not None]
     return sorted(todo, key=lambda job: job in known)
 
 
-def _estimate(job: Job, runs: Iterable[Run], guess: float) -> float:
-    finished = [run for run in runs if run.tuner == job.tuner and run.process_seconds is not None]
+def _estimate(job: Job, known: Mapping[Job, Run], guess: float) -> float:
+    finished = [run for run in known.values() if run.tuner == job.tuner and run.error is None]
     same = [run for run in finished if run.kernel == job.kernel]
-    return max((run.process_seconds or 0.0 for run in same or finished), default=guess)
+    longest = max((run.process_seconds or 0.0 for run in same or finished), default=guess)
+    # One that was stopped takes longer than it did.
+    stopped = known[job].process_seconds if job in known else None
+    return max(longest, stopped or 0.0)
 
 
 def run_one(job: Job, *, limit: float, log: IO[bytes]) -> Run:

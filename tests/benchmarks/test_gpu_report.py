@@ -91,9 +91,22 @@ def test_configurations_that_were_not_tried_do_not_count() -> None:
     one = run(points=[*points, Point(1.0, 1.0, "rebenchmark", {})])
     assert measures.n_configs(one) == 3
     assert measures.failed_share(one) == pytest.approx(1 / 3)
-    assert measures.configs_a_second(one) == pytest.approx(0.3)
     assert measures.busy_share(one) == 0.5
     assert measures.busy_share(run(measuring_seconds=None)) is None
+
+
+def test_the_rate_leaves_out_start_and_end() -> None:
+    begin = [(0.0, 1.0)] * 2
+    middle = [(10.0 + i / 10, 1.0) for i in range(16)]
+    end = [(500.0, 1.0)] * 2
+    one = run(curve=(*begin, *middle, *end))
+    assert measures.steady_rate(one) == pytest.approx(10.0)
+    assert measures.steady_rate(run(curve=tuple(middle))) is None
+
+
+def test_the_first_result_is_the_first_latency() -> None:
+    assert measures.first_result(run(curve=((1.0, None), (2.0, 5.0), (3.0, 4.0)))) == 2.0
+    assert measures.first_result(run(curve=((1.0, None),))) is None
 
 
 def test_geometric_mean_of_what_is_known() -> None:
@@ -129,9 +142,9 @@ def test_the_report_shows_ratios_and_what_is_missing(tmp_path: Path) -> None:
     assert summary[6:] == ["0.900 (1)", "0.900", "0.450 (1)", "50%", "25%"]
     row = cells(text, "`matmul`", "`lfbo_tree`")
     assert row[:5] == ["`lfbo_tree`", "0", "80.0", "85.0", "1.000"]
-    assert row[7:] == ["1.00000", "10.0%", "1.000", "never", "never", "50%", "25%"]
-    assert cells(text, "`matmul`", "`ours`")[10:12] == ["4.0", "4.0"]
-    assert cells(text, "`matmul`", "Helion's default")[7] == "2.00000"
+    assert row[9:] == ["1.00000", "10.0%", "1.000", "never", "never", "50%", "25%"]
+    assert cells(text, "`matmul`", "`ours`")[12:14] == ["4.0", "4.0"]
+    assert cells(text, "`matmul`", "Helion's default")[9] == "2.00000"
     assert cells(text, "At the wall-clock of `quick`", "`matmul`")[-1] == "1.100"
     missing = text.split("## Missing\n\n")[1].splitlines()
     assert missing == [
@@ -146,5 +159,5 @@ def test_a_report_without_timings_shows_dashes(tmp_path: Path) -> None:
     raw = tmp_path / "raw.jsonl"
     records.append(raw, run())
     text = report([raw], [])
-    assert cells(text, "`matmul`", "`ours`")[7:12] == ["-"] * 5
+    assert cells(text, "`matmul`", "`ours`")[9:14] == ["-"] * 5
     assert "At the wall-clock" not in text

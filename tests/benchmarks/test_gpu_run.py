@@ -92,6 +92,18 @@ def test_without_known_runs_of_a_kernel_the_slowest_other_counts(
     assert list(map(str, asked)) == ["matmul/quick/0", "softmax/quick/0"]
 
 
+def test_of_what_failed_only_a_run_that_took_long_says_how_long(
+    tmp_path: Path, asked: list[Job]
+) -> None:
+    raw = tmp_path / "raw.jsonl"
+    records.append(raw, run("matmul", "quick", 7, process_seconds=10.0))
+    records.append(raw, failed("matmul", "ours", 0))
+    records.append(raw, dataclasses.replace(failed("softmax", "quick"), process_seconds=200.0))
+    start(raw, budget=60.0, seeds=[0])
+    # The other one of ours failed after a few seconds, and the guess is more than is left.
+    assert list(map(str, asked)) == ["matmul/quick/0"]
+
+
 def test_helions_searches_are_chosen_by_its_variables(tmp_path: Path) -> None:
     variables = tuners.environment("pattern", 3, tmp_path)
     assert variables["HELION_AUTOTUNER"] == "PatternSearch"
