@@ -177,4 +177,4 @@ def _summary(run: Run) -> str:
     spent = f"{run.seconds or 0:.1f} s ({run.process_seconds or 0:.1f} s with the start), "
     if run.error is not None:
         return f"{spent}failed: {run.error}"
-    return f"{spent}{sum(run.outcomes.values())} configurations, {run.latency_ms} ms"
+    return f"{spent}{run.latency_ms} ms, {run.outcomes}"
