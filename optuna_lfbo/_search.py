@@ -39,12 +39,10 @@ class Settings:
         quantile: Share of the successful trials that the forest is told are good.
         n_trees: Trees of the forest.
         n_best: Best configurations that moves start from.
-        n_niches: Further incumbents, each unlike all the others.
-        n_moves: Moves from the best configurations, in a ranking.
-        n_niche_moves: Moves from each niche.
+        n_moves: Moves from them, in a ranking.
         n_random: Random configurations among the candidates.
         radius: Largest step of a move, as a share of an ordered axis.
-        kept_share: Share of a niche's candidates that pass the forest's filter.
+        kept_share: Share of the candidates that pass the forest's filter.
         batch_size: Picks of a ranking.
         refit_growth: Share of new trials after which the models are fitted anew.
         n_kernel_trials: Trials that the model of ranks sees at most.
@@ -56,9 +54,7 @@ class Settings:
     quantile: float
     n_trees: int = 30
     n_best: int = 3
-    n_niches: int = 4
     n_moves: int = 500
-    n_niche_moves: int = 150
     n_random: int = 100
     radius: float = 0.3
     kept_share: float = 0.5
@@ -105,7 +101,7 @@ class Search:
         if len(self._table) < self._settings.n_startup_trials or not self._table.has_success:
             row = self._spread(pending, blocked, rng)
         else:
-            row = self._best_move(pending, blocked, trial_number, rng)
+            row = self._best_move(pending, blocked, rng)
         return self._untried(blocked, rng) if row is None else row
 
     def _spread(self, pending: Array, blocked: Tried, rng: np.random.Generator) -> Array | None:
@@ -118,16 +114,15 @@ class Search:
         choice: Array = candidates[farthest(self.space.features(candidates), taken)]
         return choice
 
-    def _best_move(
-        self, pending: Array, blocked: Tried, trial_number: int, rng: np.random.Generator
-    ) -> Array | None:
+    def _best_move(self, pending: Array, blocked: Tried, rng: np.random.Generator) -> Array | None:
         """The best of the ranked candidates that is still untried."""
         forest, model = self._up_to_date_models(rng)
         row = self._queued(blocked)
         if row is None:
-            candidates, niches = self._candidates(forest, blocked, rng)
-            turns = self._turns(niches, trial_number)
-            picks = pick_batch(model, pending, candidates, turns) if len(candidates) else []
+            candidates = self._candidates(forest, blocked, rng)
+            if len(candidates) == 0:
+                return None
+            picks = pick_batch(model, pending, candidates, self._settings.batch_size)
             self._queue.extend(candidates[i] for i in picks)
             row = self._queued(blocked)
         return row
@@ -161,55 +156,18 @@ class Search:
             self._queue.clear()
         return self._models
 
-    def _candidates(
-        self, forest: Forest, blocked: Tried, rng: np.random.Generator
-    ) -> tuple[Array, NDArray[np.int64]]:
-        """Untried moves that pass the forest's filter, and the niche of each.
-
-        Niche 0 is the surroundings of the best configurations and random ones; the others are
-        those of incumbents that differ from one another in half of the parameters.
-        """
+    def _candidates(self, forest: Forest, blocked: Tried, rng: np.random.Generator) -> Array:
+        """Untried moves and random configurations that pass the forest's filter."""
         s = self._settings
-        rows, losses = self._table.rows, self._table.losses
-        d = len(self.space.axes)
-        best = self.space.complete(select_incumbents(rows, losses, s.n_best, min(2, d)), rng)
-        far = select_incumbents(rows, losses, s.n_niches + 1, max(2, -(-d // 2)))
-        groups = [
-            np.concatenate(
-                [
-                    propose(self.space, best, s.n_moves, s.radius, rng),
-                    self.space.sample(rng, s.n_random),
-                ]
-            )
-        ]
-        for incumbent in self.space.complete(far, rng)[1:]:
-            groups.append(propose(self.space, incumbent[None], s.n_niche_moves, s.radius, rng))
-        groups = [self._open(group, blocked) for group in groups]
-        niches = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-        candidates = np.concatenate(groups)
-        kept = self._filter(forest, candidates, niches)
-        return candidates[kept], niches[kept]
-
-    def _filter(
-        self, forest: Forest, candidates: Array, niches: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        """Of each niche the share that the forest finds most likely to be good."""
+        n_changes = min(2, len(self.space.axes))
+        best = select_incumbents(self._table.rows, self._table.losses, s.n_best, n_changes)
+        moves = propose(self.space, self.space.complete(best, rng), s.n_moves, s.radius, rng)
+        anywhere = self.space.sample(rng, s.n_random)
+        candidates = self._open(np.concatenate([moves, anywhere]), blocked)
         scores = forest.score(self.space.features(candidates))
-        kept = np.zeros(len(candidates), dtype=bool)
-        for niche in np.unique(niches):
-            members = np.flatnonzero(niches == niche)
-            n_kept = int(np.ceil(self._settings.kept_share * len(members)))
-            kept[members[np.argsort(-scores[members], kind="stable")[:n_kept]]] = True
+        n_kept = int(np.ceil(s.kept_share * len(candidates)))
+        kept: Array = candidates[np.sort(np.argsort(-scores, kind="stable")[:n_kept])]
         return kept
-
-    def _turns(self, niches: NDArray[np.int64], trial_number: int) -> list[NDArray[np.bool_]]:
-        """Every other pick is of niche 0, those between go to the other niches in turn."""
-        others = np.unique(niches[niches > 0])
-        turns = []
-        for turn in range(trial_number, trial_number + self._settings.batch_size):
-            is_best = turn % 2 == 0 or len(others) == 0
-            turns.append(niches == (0 if is_best else others[turn // 2 % len(others)]))
-        return turns
 
     def _open(self, rows: Array, blocked: Tried) -> Array:
         """The distinct rows that may be proposed, in order."""

@@ -76,7 +76,7 @@ def test_bad_trials_teach_it_to_stay_away(bad: Any) -> None:
     study = run(objective, 60)
     late = [t.params["x0"] <= 20 for t in study.trials[20:]]
     assert np.mean(late) < 0.2
-    assert study.best_value <= 30
+    assert study.best_value <= 100
 
 
 def test_minus_infinity_is_no_success() -> None:
