@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from optuna_lfbo._acquisition import farthest, pick_batch
+from optuna_lfbo._acquisition import farthest, log_expected_improvement, pick_batch
+from optuna_lfbo._canonical import Representatives
 from optuna_lfbo._history import Table, Tried, pending_rows
 from optuna_lfbo._kernel import RankModel
 from optuna_lfbo._labels import label
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from optuna.study import StudyDirection
 
+    from optuna_lfbo._canonical import Canonical
     from optuna_lfbo._history import History
     from optuna_lfbo._space import Array, Space
 
     Constraint: TypeAlias = Callable[[dict[str, Any]], bool]
 
 _MOST_REFUSALS = 10_000
-"""Rows that a constraint may refuse before the search for an untried one is given up."""
+"""Rows in vain, refused or the same as tried ones, before the walk to an untried one ends."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Settings:
         n_kernel_trials: Trials that the model of ranks sees at most.
         n_kernel_steps: Steps of its hyperparameter search, from where the last one ended.
         n_startup_candidates: Random configurations from which the farthest is taken.
+        n_representatives: Untried representatives that a ranking chooses from.
     """
 
     n_startup_trials: int
@@ -63,6 +66,7 @@ class Settings:
     n_kernel_trials: int = 200
     n_kernel_steps: int = 3
     n_startup_candidates: int = 32
+    n_representatives: int = 32
 
 
 class Search:
@@ -75,6 +79,7 @@ class Search:
         direction: Whether values are minimised or maximised.
         settings: Sizes and shares.
         constraint: Whether a configuration may be proposed.
+        canonical: Which configuration stands for another one.
     """
 
     def __init__(
@@ -83,11 +88,13 @@ class Search:
         direction: StudyDirection,
         settings: Settings,
         constraint: Constraint | None,
+        canonical: Canonical | None,
     ) -> None:
         self.space = space
         self._settings = settings
         self._constraint = constraint
-        self._table = Table(space, direction)
+        self._representatives = Representatives(space, canonical)
+        self._table = Table(space, direction, self._representatives)
         self._models: tuple[Forest, RankModel] | None = None
         self._n_fitted = 0
         self._best = np.inf
@@ -96,7 +103,9 @@ class Search:
     def ask(self, history: History, trial_number: int, rng: np.random.Generator) -> Array:
         """Next configuration, shape ``(d,)``: untried and not running while there is one."""
         self._table.update(history)
-        pending = pending_rows(self.space, history.running, trial_number)
+        pending = self._representatives.of_rows(
+            pending_rows(self.space, history.running, trial_number)
+        )
         blocked = self._table.tried.with_rows(pending)
         if len(self._table) < self._settings.n_startup_trials or not self._table.has_success:
             row = self._spread(pending, blocked, rng)
@@ -107,7 +116,8 @@ class Search:
     def _spread(self, pending: Array, blocked: Tried, rng: np.random.Generator) -> Array | None:
         """A configuration far from all that were tried."""
         n = self._settings.n_startup_candidates
-        candidates = self._open(self.space.sample(rng, n), blocked)
+        anywhere = self._representatives.of_rows(self.space.sample(rng, n))
+        candidates = self._open(anywhere, blocked)
         if len(candidates) == 0:
             return None
         taken = self.space.features(np.concatenate([self._table.rows, pending]))
@@ -120,6 +130,8 @@ class Search:
         row = self._queued(blocked)
         if row is None:
             candidates = self._candidates(forest, blocked, rng)
+            if self._representatives.are_given and len(candidates):
+                candidates = self._represented(model, candidates, blocked)
             if len(candidates) == 0:
                 return None
             picks = pick_batch(model, pending, candidates, self._settings.batch_size)
@@ -169,6 +181,22 @@ class Search:
         kept: Array = candidates[np.sort(np.argsort(-scores, kind="stable")[:n_kept])]
         return kept
 
+    def _represented(self, model: RankModel, candidates: Array, blocked: Tried) -> Array:
+        """Untried representatives of the candidates, from the most promising one on.
+
+        Not of all candidates, for ``canonical`` may be slow.
+        """
+        n = self._settings.n_representatives
+        mean, variance, _ = model.posterior(candidates)
+        order = np.argsort(-log_expected_improvement(mean, variance, model.best), kind="stable")
+        found = candidates[:0]
+        for start in range(0, len(order), n):
+            some = self._representatives.of_rows(candidates[order[start : start + n]])
+            found = blocked.exclude(np.concatenate([found, self._open(some, blocked)]))
+            if len(found) >= n:
+                break
+        return found
+
     def _open(self, rows: Array, blocked: Tried) -> Array:
         """The distinct rows that may be proposed, in order."""
         rows = blocked.exclude(rows)
@@ -179,18 +207,19 @@ class Search:
 
     def _untried(self, blocked: Tried, rng: np.random.Generator) -> Array:
         """Any untried configuration of an almost exhausted space; else any at all."""
-        for row in self._walk(blocked, rng):
+        for row in map(self._representatives.of_row, self._walk(blocked, rng)):
             if row not in blocked and self._is_allowed(row):
                 return row
-        anything: Array = self.space.sample(rng, 1)[0]
-        return anything
+        return self._representatives.of_row(self.space.sample(rng, 1)[0])
 
     def _walk(self, blocked: Tried, rng: np.random.Generator) -> Iterator[Array]:
-        """As many rows as it takes to meet an untried one, or to give up on a constraint."""
+        """As many rows as it takes to meet one that may be proposed, or to give up."""
         n_points = self.space.n_points
         if n_points is None:
             return
-        n_steps = len(blocked) + 1 + (_MOST_REFUSALS if self._constraint else 0)
+        n_steps = len(blocked) + 1
+        if self._constraint is not None or self._representatives.are_given:
+            n_steps += _MOST_REFUSALS
         start = int(rng.random() * n_points)
         for offset in range(min(n_points, n_steps)):
             yield self.space.row_of_code((start + offset) % n_points)
