@@ -125,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         study = optuna.create_study(
             study_name=objective.study_name,
             storage=options.storage,
-            sampler=LFBOSampler(seed=options.seed),
+            sampler=LFBOSampler(seed=options.seed, canonical=objective.space.canonical),
             load_if_exists=True,
         )
         finished = sum(trial.state.is_finished() for trial in study.trials)

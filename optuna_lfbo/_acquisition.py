@@ -8,10 +8,6 @@ import numpy as np
 from scipy.special import log_ndtr
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from optuna_lfbo._kernel import RankModel
     from optuna_lfbo._space import Array
 
@@ -34,10 +30,8 @@ def log_expected_improvement(mean: Array, variance: Array, best: float) -> Array
     return np.asarray(np.where(u > -8.0, near, far) + np.log(deviation))
 
 
-def pick_batch(
-    model: RankModel, pending: Array, candidates: Array, turns: Sequence[NDArray[np.bool_]]
-) -> list[int]:
-    """Pick the candidate of largest expected improvement for each turn.
+def pick_batch(model: RankModel, pending: Array, candidates: Array, n_picks: int) -> list[int]:
+    """Pick the candidates of largest expected improvement, one after the other.
 
     Pending trials and earlier picks count as if they had come out as predicted (the kriging
     believer of Ginsbourger et al., 2010): near them nothing more is to be learned.
@@ -46,8 +40,7 @@ def pick_batch(
         model: Predicts the scores.
         pending: Rows of running trials, shape ``(p, d)``.
         candidates: Rows, shape ``(m, d)``.
-        turns: For each pick the candidates that are eligible, shape ``(m,)``; a turn with none
-            left is skipped.
+        n_picks: How many to pick, or all if there are fewer.
 
     Returns:
         Indices of candidates.
@@ -66,15 +59,11 @@ def pick_batch(
     for i in range(n_pending):
         believe(i)
     picks: list[int] = []
-    free = np.ones(len(candidates), dtype=bool)
-    for eligible in turns:
-        open_now = eligible & free
-        if open_now.any():
-            value = log_expected_improvement(mean[n_pending:], variance[n_pending:], model.best)
-            best = int(np.argmax(np.where(open_now, value, -np.inf)))
-            picks.append(best)
-            free[best] = False
-            believe(n_pending + best)
+    for _ in range(min(n_picks, len(candidates))):
+        value = log_expected_improvement(mean[n_pending:], variance[n_pending:], model.best)
+        value[picks] = -np.inf
+        picks.append(int(np.argmax(value)))
+        believe(n_pending + picks[-1])
     return picks
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from optuna_lfbo._space import is_value_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
+    from optuna_lfbo._canonical import Representatives
     from optuna_lfbo._space import Array, Space
 
 RELATIVE_PARAMS_KEY = "lfbo:relative_params"
@@ -57,6 +60,11 @@ class History:
 class Table:
     """Finished trials as arrays over one search space.
 
+    Args:
+        space: Search space of ``d`` parameters.
+        direction: Whether values are minimised or maximised.
+        representatives: Tells which row stands for a trial's.
+
     Attributes:
         rows: Positions, ``NaN`` where a trial did not have a parameter, shape ``(n, d)``.
         losses: Values to minimise, infinite for failed and pruned trials, shape ``(n,)``.
@@ -64,8 +72,11 @@ class Table:
         has_success: Whether any loss is finite.
     """
 
-    def __init__(self, space: Space, direction: StudyDirection) -> None:
+    def __init__(
+        self, space: Space, direction: StudyDirection, representatives: Representatives
+    ) -> None:
         self.space = space
+        self._representatives = representatives
         self.tried = Tried(len(space.axes))
         self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
         self.has_success = False
@@ -78,6 +89,7 @@ class Table:
         for trial in history.finished[self._n_seen :]:
             row = encode_params(self.space, trial.params, trial.distributions)
             if not np.isnan(row).all():
+                row = self._representatives.of_row(row)
                 self._append(row, self._loss(trial))
                 if trial.params.keys() <= self.space.distributions.keys():
                     self.tried.add(row, whole=trial.state == TrialState.COMPLETE)
@@ -200,13 +212,6 @@ def _relative_params(space: Space, trial: FrozenTrial) -> dict[str, Any]:
     valid = {}
     for name, value in noted.items():
         distribution = space.distributions.get(name)
-        if distribution is not None and _is_value_of(distribution, value):
+        if distribution is not None and is_value_of(distribution, value):
             valid[name] = value
     return valid
-
-
-def _is_value_of(distribution: BaseDistribution, value: Any) -> bool:
-    try:
-        return bool(distribution._contains(distribution.to_internal_repr(value)))
-    except ValueError:
-        return False

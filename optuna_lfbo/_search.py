@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from optuna_lfbo._acquisition import farthest, pick_batch
+from optuna_lfbo._acquisition import farthest, log_expected_improvement, pick_batch
+from optuna_lfbo._canonical import Representatives
 from optuna_lfbo._history import Table, Tried, pending_rows
 from optuna_lfbo._kernel import RankModel
 from optuna_lfbo._labels import label
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from optuna.study import StudyDirection
 
+    from optuna_lfbo._canonical import Canonical
     from optuna_lfbo._history import History
     from optuna_lfbo._space import Array, Space
 
     Constraint: TypeAlias = Callable[[dict[str, Any]], bool]
 
 _MOST_REFUSALS = 10_000
-"""Rows that a constraint may refuse before the search for an untried one is given up."""
+"""Rows in vain, refused or the same as tried ones, before the walk to an untried one ends."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +41,23 @@ class Settings:
         quantile: Share of the successful trials that the forest is told are good.
         n_trees: Trees of the forest.
         n_best: Best configurations that moves start from.
-        n_niches: Further incumbents, each unlike all the others.
-        n_moves: Moves from the best configurations, in a ranking.
-        n_niche_moves: Moves from each niche.
+        n_moves: Moves from them, in a ranking.
         n_random: Random configurations among the candidates.
         radius: Largest step of a move, as a share of an ordered axis.
-        kept_share: Share of a niche's candidates that pass the forest's filter.
+        kept_share: Share of the candidates that pass the forest's filter.
         batch_size: Picks of a ranking.
         refit_growth: Share of new trials after which the models are fitted anew.
         n_kernel_trials: Trials that the model of ranks sees at most.
         n_kernel_steps: Steps of its hyperparameter search, from where the last one ended.
         n_startup_candidates: Random configurations from which the farthest is taken.
+        n_representatives: Untried representatives that a ranking chooses from.
     """
 
     n_startup_trials: int
     quantile: float
     n_trees: int = 30
     n_best: int = 3
-    n_niches: int = 4
     n_moves: int = 500
-    n_niche_moves: int = 150
     n_random: int = 100
     radius: float = 0.3
     kept_share: float = 0.5
@@ -67,6 +66,7 @@ class Settings:
     n_kernel_trials: int = 200
     n_kernel_steps: int = 3
     n_startup_candidates: int = 32
+    n_representatives: int = 32
 
 
 class Search:
@@ -79,6 +79,7 @@ class Search:
         direction: Whether values are minimised or maximised.
         settings: Sizes and shares.
         constraint: Whether a configuration may be proposed.
+        canonical: Which configuration stands for another one.
     """
 
     def __init__(
@@ -87,11 +88,13 @@ class Search:
         direction: StudyDirection,
         settings: Settings,
         constraint: Constraint | None,
+        canonical: Canonical | None,
     ) -> None:
         self.space = space
         self._settings = settings
         self._constraint = constraint
-        self._table = Table(space, direction)
+        self._representatives = Representatives(space, canonical)
+        self._table = Table(space, direction, self._representatives)
         self._models: tuple[Forest, RankModel] | None = None
         self._n_fitted = 0
         self._best = np.inf
@@ -100,34 +103,38 @@ class Search:
     def ask(self, history: History, trial_number: int, rng: np.random.Generator) -> Array:
         """Next configuration, shape ``(d,)``: untried and not running while there is one."""
         self._table.update(history)
-        pending = pending_rows(self.space, history.running, trial_number)
+        pending = self._representatives.of_rows(
+            pending_rows(self.space, history.running, trial_number)
+        )
         blocked = self._table.tried.with_rows(pending)
         if len(self._table) < self._settings.n_startup_trials or not self._table.has_success:
             row = self._spread(pending, blocked, rng)
         else:
-            row = self._best_move(pending, blocked, trial_number, rng)
+            row = self._best_move(pending, blocked, rng)
         return self._untried(blocked, rng) if row is None else row
 
     def _spread(self, pending: Array, blocked: Tried, rng: np.random.Generator) -> Array | None:
         """A configuration far from all that were tried."""
         n = self._settings.n_startup_candidates
-        candidates = self._open(self.space.sample(rng, n), blocked)
+        anywhere = self._representatives.of_rows(self.space.sample(rng, n))
+        candidates = self._open(anywhere, blocked)
         if len(candidates) == 0:
             return None
         taken = self.space.features(np.concatenate([self._table.rows, pending]))
         choice: Array = candidates[farthest(self.space.features(candidates), taken)]
         return choice
 
-    def _best_move(
-        self, pending: Array, blocked: Tried, trial_number: int, rng: np.random.Generator
-    ) -> Array | None:
+    def _best_move(self, pending: Array, blocked: Tried, rng: np.random.Generator) -> Array | None:
         """The best of the ranked candidates that is still untried."""
         forest, model = self._up_to_date_models(rng)
         row = self._queued(blocked)
         if row is None:
-            candidates, niches = self._candidates(forest, blocked, rng)
-            turns = self._turns(niches, trial_number)
-            picks = pick_batch(model, pending, candidates, turns) if len(candidates) else []
+            candidates = self._candidates(forest, blocked, rng)
+            if self._representatives.are_given and len(candidates):
+                candidates = self._represented(model, candidates, blocked)
+            if len(candidates) == 0:
+                return None
+            picks = pick_batch(model, pending, candidates, self._settings.batch_size)
             self._queue.extend(candidates[i] for i in picks)
             row = self._queued(blocked)
         return row
@@ -161,55 +168,34 @@ class Search:
             self._queue.clear()
         return self._models
 
-    def _candidates(
-        self, forest: Forest, blocked: Tried, rng: np.random.Generator
-    ) -> tuple[Array, NDArray[np.int64]]:
-        """Untried moves that pass the forest's filter, and the niche of each.
-
-        Niche 0 is the surroundings of the best configurations and random ones; the others are
-        those of incumbents that differ from one another in half of the parameters.
-        """
+    def _candidates(self, forest: Forest, blocked: Tried, rng: np.random.Generator) -> Array:
+        """Untried moves and random configurations that pass the forest's filter."""
         s = self._settings
-        rows, losses = self._table.rows, self._table.losses
-        d = len(self.space.axes)
-        best = self.space.complete(select_incumbents(rows, losses, s.n_best, min(2, d)), rng)
-        far = select_incumbents(rows, losses, s.n_niches + 1, max(2, -(-d // 2)))
-        groups = [
-            np.concatenate(
-                [
-                    propose(self.space, best, s.n_moves, s.radius, rng),
-                    self.space.sample(rng, s.n_random),
-                ]
-            )
-        ]
-        for incumbent in self.space.complete(far, rng)[1:]:
-            groups.append(propose(self.space, incumbent[None], s.n_niche_moves, s.radius, rng))
-        groups = [self._open(group, blocked) for group in groups]
-        niches = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-        candidates = np.concatenate(groups)
-        kept = self._filter(forest, candidates, niches)
-        return candidates[kept], niches[kept]
-
-    def _filter(
-        self, forest: Forest, candidates: Array, niches: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        """Of each niche the share that the forest finds most likely to be good."""
+        n_changes = min(2, len(self.space.axes))
+        best = select_incumbents(self._table.rows, self._table.losses, s.n_best, n_changes)
+        moves = propose(self.space, self.space.complete(best, rng), s.n_moves, s.radius, rng)
+        anywhere = self.space.sample(rng, s.n_random)
+        candidates = self._open(np.concatenate([moves, anywhere]), blocked)
         scores = forest.score(self.space.features(candidates))
-        kept = np.zeros(len(candidates), dtype=bool)
-        for niche in np.unique(niches):
-            members = np.flatnonzero(niches == niche)
-            n_kept = int(np.ceil(self._settings.kept_share * len(members)))
-            kept[members[np.argsort(-scores[members], kind="stable")[:n_kept]]] = True
+        n_kept = int(np.ceil(s.kept_share * len(candidates)))
+        kept: Array = candidates[np.sort(np.argsort(-scores, kind="stable")[:n_kept])]
         return kept
 
-    def _turns(self, niches: NDArray[np.int64], trial_number: int) -> list[NDArray[np.bool_]]:
-        """Every other pick is of niche 0, those between go to the other niches in turn."""
-        others = np.unique(niches[niches > 0])
-        turns = []
-        for turn in range(trial_number, trial_number + self._settings.batch_size):
-            is_best = turn % 2 == 0 or len(others) == 0
-            turns.append(niches == (0 if is_best else others[turn // 2 % len(others)]))
-        return turns
+    def _represented(self, model: RankModel, candidates: Array, blocked: Tried) -> Array:
+        """Untried representatives of the candidates, from the most promising one on.
+
+        Not of all candidates, for ``canonical`` may be slow.
+        """
+        n = self._settings.n_representatives
+        mean, variance, _ = model.posterior(candidates)
+        order = np.argsort(-log_expected_improvement(mean, variance, model.best), kind="stable")
+        found = candidates[:0]
+        for start in range(0, len(order), n):
+            some = self._representatives.of_rows(candidates[order[start : start + n]])
+            found = blocked.exclude(np.concatenate([found, self._open(some, blocked)]))
+            if len(found) >= n:
+                break
+        return found
 
     def _open(self, rows: Array, blocked: Tried) -> Array:
         """The distinct rows that may be proposed, in order."""
@@ -221,18 +207,19 @@ class Search:
 
     def _untried(self, blocked: Tried, rng: np.random.Generator) -> Array:
         """Any untried configuration of an almost exhausted space; else any at all."""
-        for row in self._walk(blocked, rng):
+        for row in map(self._representatives.of_row, self._walk(blocked, rng)):
             if row not in blocked and self._is_allowed(row):
                 return row
-        anything: Array = self.space.sample(rng, 1)[0]
-        return anything
+        return self._representatives.of_row(self.space.sample(rng, 1)[0])
 
     def _walk(self, blocked: Tried, rng: np.random.Generator) -> Iterator[Array]:
-        """As many rows as it takes to meet an untried one, or to give up on a constraint."""
+        """As many rows as it takes to meet one that may be proposed, or to give up."""
         n_points = self.space.n_points
         if n_points is None:
             return
-        n_steps = len(blocked) + 1 + (_MOST_REFUSALS if self._constraint else 0)
+        n_steps = len(blocked) + 1
+        if self._constraint is not None or self._representatives.are_given:
+            n_steps += _MOST_REFUSALS
         start = int(rng.random() * n_points)
         for offset in range(min(n_points, n_steps)):
             yield self.space.row_of_code((start + offset) % n_points)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -151,6 +152,17 @@ def _make_axis(distribution: BaseDistribution) -> Axis:
     raise TypeError(f"unknown distribution {distribution!r}: expected float, int or categorical")
 
 
+def is_value_of(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a parameter of this distribution may have this value."""
+    # Optuna would take the text of a number for the number.
+    if not isinstance(distribution, CategoricalDistribution) and not isinstance(value, Real):
+        return False
+    try:
+        return bool(distribution._contains(distribution.to_internal_repr(value)))
+    except ValueError:
+        return False
+
+
 class Space:
     """A search space of ``d`` parameters.
 
@@ -162,6 +174,7 @@ class Space:
         self.distributions = dict(distributions)
         self.names = list(self.distributions)
         self.axes = [_make_axis(d) for d in self.distributions.values()]
+        self._ends = np.array([1.0 if a.size is None else a.size - 1.0 for a in self.axes])
 
     @cached_property
     def n_points(self) -> int | None:
@@ -192,8 +205,11 @@ class Space:
     def complete(self, rows: Array, rng: np.random.Generator) -> Array:
         """Rows inside today's ranges, missing entries drawn at random, shape as given."""
         drawn = self.sample(rng, len(rows))
-        limits = [1.0 if axis.size is None else axis.size - 1.0 for axis in self.axes]
-        return np.where(np.isnan(rows), drawn, np.clip(rows, 0.0, limits))
+        return np.where(np.isnan(rows), drawn, np.clip(rows, 0.0, self._ends))
+
+    def contains(self, row: Array) -> bool:
+        """Whether a row of shape ``(d,)`` has every parameter inside of its range."""
+        return bool(((row >= 0.0) & (row <= self._ends)).all())
 
     def units(self, rows: Array) -> Array:
         """Unit coordinates of rows, shape as given."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial, TrialState
 
+    from optuna_lfbo._canonical import Canonical
     from optuna_lfbo._search import Constraint
 
 _logger = get_logger("optuna.lfbo")
@@ -52,6 +53,11 @@ class LFBOSampler(BaseSampler):
             for which it returns False costs no trial. Parameters of the first trial, and
             others that are sampled independently, are not checked. What cannot be told in
             advance needs no constraint: let the trial fail.
+        canonical: Called with the parameters of a configuration, returns those that stand for
+            it and for all others that are the same in effect, such as the ones that differ
+            only in a parameter that another one switches off. Has to return what it returned
+            when it is given it. A configuration is proposed in this form, and only if no
+            trial has had it yet; one for which a ValueError is raised stands for itself.
         independent_sampler: Samples parameters that no finished trial has had, as in the
             first trial. A `RandomSampler` by default.
         warn_independent_sampling: Whether to warn when a parameter is sampled independently
@@ -68,6 +74,7 @@ class LFBOSampler(BaseSampler):
         n_startup_trials: int = 6,
         quantile: float = 0.25,
         constraint: Constraint | None = None,
+        canonical: Canonical | None = None,
         independent_sampler: BaseSampler | None = None,
         warn_independent_sampling: bool = True,
     ) -> None:
@@ -76,6 +83,7 @@ class LFBOSampler(BaseSampler):
         if not 0.0 < quantile < 1.0:
             raise ValueError(f"quantile={quantile!r}: expected a number between 0 and 1")
         self._constraint = constraint
+        self._canonical = canonical
         self._settings = Settings(n_startup_trials=n_startup_trials, quantile=quantile)
         self._entropy = np.random.SeedSequence(seed).entropy
         self._independent_sampler = independent_sampler or RandomSampler(seed=seed)
@@ -125,7 +133,9 @@ class LFBOSampler(BaseSampler):
             history = self._history_for(study, trial)
             if self._search is None or self._search.space.distributions != search_space:
                 space = Space(search_space)
-                self._search = Search(space, study.direction, self._settings, self._constraint)
+                self._search = Search(
+                    space, study.direction, self._settings, self._constraint, self._canonical
+                )
             row = self._search.ask(history, trial.number, self._rng(trial))
             params = self._search.space.decode(row)
             # Other workers keep away from what this trial is going to be given.

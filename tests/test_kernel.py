@@ -88,18 +88,16 @@ def test_expected_improvement_and_its_far_tail() -> None:
 def test_picks_keep_apart_from_pending_trials_and_each_other() -> None:
     model, *_ = model_of(60)
     grid = SPACE.sample(np.random.default_rng(3), 300)
-    everywhere = np.ones(300, dtype=bool)
-    (alone,) = pick_batch(model, np.empty((0, 3)), grid, [everywhere])
+    (alone,) = pick_batch(model, np.empty((0, 3)), grid, 1)
     pending = grid[[alone]]
-    picks = pick_batch(model, pending, grid, [everywhere] * 4)
+    picks = pick_batch(model, pending, grid, 4)
     assert alone not in picks
     assert len(set(picks)) == 4
 
 
-def test_a_turn_without_candidates_is_skipped() -> None:
+def test_there_are_no_more_picks_than_candidates() -> None:
     model, rows, _ = model_of(20)
-    nobody, first = np.zeros(20, dtype=bool), np.arange(20) == 0
-    assert pick_batch(model, np.empty((0, 3)), rows, [nobody, first, first]) == [0]
+    assert sorted(pick_batch(model, np.empty((0, 3)), rows[:2], 5)) == [0, 1]
 
 
 def test_the_farthest_candidate() -> None:

@@ -35,7 +35,8 @@ def helion_objective(kernel: Kernel, args: Sequence[object]) -> HelionObjective:
         ::
 
             with helion_objective(matmul, (x, y)) as objective:
-                study = optuna.create_study(study_name=objective.study_name, sampler=LFBOSampler())
+                sampler = LFBOSampler(canonical=objective.space.canonical)
+                study = optuna.create_study(study_name=objective.study_name, sampler=sampler)
                 objective.enqueue_seeds(study)
                 study.optimize(objective, n_trials=100, catch=objective.failures)
             print(objective.best_config(study))

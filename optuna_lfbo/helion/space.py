@@ -63,6 +63,7 @@ class KernelSpace:
         }
         self.seeds: list[Config] = _compat.seed_configs(bound_kernel, self._generation)
         self.default: Config = self.seeds[0]
+        self._default_flat = self._generation.flatten(self.default)
 
     def suggest(self, trial: optuna.Trial) -> dict[str, ParamValue]:
         """Ask ``trial`` for a value of every parameter."""
@@ -86,10 +87,10 @@ class KernelSpace:
         """
         if params.keys() != self.distributions.keys():
             raise ValueError(_wrong_names(params.keys(), self.distributions.keys()))
-        flat = self._generation.flatten(self.default)
+        flat = list(self._default_flat)
         for index, codec in self._slots:
-            flat[index] = copy.deepcopy(codec.decode(params))
-        return self._generation.unflatten(flat)
+            flat[index] = codec.decode(params)
+        return self._generation.unflatten(copy.deepcopy(flat))
 
     def params(self, config: Config | Mapping[str, object]) -> dict[str, ParamValue]:
         """Return parameters that stand for ``config``.
@@ -101,7 +102,28 @@ class KernelSpace:
             ValueError: A value of it lies outside the search space.
             helion.exc.InvalidConfig: It is not a configuration of this kernel.
         """
-        flat = self._generation.flatten(_compat.completed(self._bound_kernel, config))
+        return self._encoded(_compat.completed(self._bound_kernel, config))
+
+    def canonical(self, params: Mapping[str, ParamValue]) -> dict[str, ParamValue]:
+        """Return the parameters that stand for all that give the same configuration.
+
+        For ``LFBOSampler(canonical=...)``, so that no trial repeats a configuration of
+        another. Parameters of which Helion cannot make a configuration stand for themselves.
+
+        Args:
+            params: A value for every name in ``distributions``.
+
+        Raises:
+            ValueError: A parameter is missing, unknown or out of its range, or the repaired
+                configuration lies outside the search space.
+        """
+        try:
+            return self._encoded(self.config(params))
+        except _compat.InvalidConfig:
+            return dict(params)
+
+    def _encoded(self, config: Config) -> dict[str, ParamValue]:
+        flat = self._generation.flatten(config)
         return {
             name: value
             for index, codec in self._slots

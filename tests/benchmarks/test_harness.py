@@ -132,10 +132,10 @@ def test_compressed_results_are_read(tables: Path, tmp_path: Path) -> None:
 
 
 def test_internal_settings_of_our_sampler_and_of_no_other(tables: Path) -> None:
-    record = execute(Job("kernel/tiny/int", "lfbo(n_niches=0)", 0, 8, tables))
+    record = execute(Job("kernel/tiny/int", "lfbo(n_best=1)", 0, 8, tables))
     assert len(record.values) == 8
-    with pytest.raises(ValueError, match="n_niches"):
-        execute(Job("kernel/tiny/int", "random(n_niches=0)", 0, 8, tables))
+    with pytest.raises(ValueError, match="n_best"):
+        execute(Job("kernel/tiny/int", "random(n_best=1)", 0, 8, tables))
 
 
 def test_our_sampler_is_told_known_constraints(tables: Path) -> None:

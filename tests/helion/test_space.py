@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
+from optuna_lfbo import LFBOSampler
 from optuna_lfbo.helion import KernelSpace, _compat
 from tests.kernels.suite import KERNELS, matmul, pallas, softmax, tensors, triton
 
@@ -54,6 +55,48 @@ def test_a_config_of_params_survives_the_round_trip(
     kernel_space = space(backend, name)
     config = kernel_space.config(data.draw(params_of(kernel_space)))
     assert kernel_space.config(kernel_space.params(config)) == config
+
+
+@pytest.mark.parametrize(("backend", "name"), CASES)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_representative_is_of_the_same_config(
+    backend: str, name: str, data: st.DataObject
+) -> None:
+    kernel_space = space(backend, name)
+    params = data.draw(params_of(kernel_space))
+    canonical = kernel_space.canonical(params)
+    for name_, distribution in kernel_space.distributions.items():
+        assert distribution._contains(distribution.to_internal_repr(canonical[name_]))
+    assert kernel_space.config(canonical) == kernel_space.config(params)
+    assert kernel_space.canonical(canonical) == canonical
+    assert kernel_space.params(kernel_space.config(params)) == canonical
+
+
+def test_parameters_that_are_switched_off_have_one_representative() -> None:
+    kernel_space = space("triton", "matmul")
+    default = kernel_space.params(kernel_space.default)
+    assert default["pid_type"] == "flat"
+    assert kernel_space.canonical(default | {"log2_num_sm_multiplier": 2}) == default
+
+
+def test_a_study_of_representatives_repeats_no_config() -> None:
+    kernel_space = space("pallas", "matmul")
+    configs: list[helion.Config] = []
+
+    def made_up_latency(trial: optuna.Trial) -> float:
+        configs.append(kernel_space.config(kernel_space.suggest(trial)))
+        return 1.0 + sum(abs(size - 64) for size in configs[-1]["block_sizes"])
+
+    def n_repeated(**kwargs: Any) -> int:
+        configs.clear()
+        study = optuna.create_study(sampler=LFBOSampler(seed=0, **kwargs))
+        study.enqueue_trial(kernel_space.params(kernel_space.default))
+        study.optimize(made_up_latency, n_trials=40)
+        return len(configs) - len(set(configs))
+
+    assert n_repeated() > 4, "else this test shows nothing"
+    assert n_repeated(canonical=kernel_space.canonical) == 0
 
 
 @pytest.mark.parametrize(("backend", "name"), CASES)
