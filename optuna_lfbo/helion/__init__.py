@@ -1,7 +1,8 @@
 """Tuning of Helion kernels by Optuna studies.
 
 :func:`helion_objective` measures one configuration of a kernel as one trial;
-:class:`KernelSpace` is the kernel's search space in Optuna's terms.
+:func:`tune` keeps many trials in flight; :class:`KernelSpace` is the kernel's search space in
+Optuna's terms.
 """
 
 try:
@@ -15,12 +16,15 @@ except ImportError as error:
 from optuna_lfbo.helion.exceptions import KernelError, TrialFailedError, UnusableDeviceError
 from optuna_lfbo.helion.objective import HelionObjective, helion_objective
 from optuna_lfbo.helion.space import KernelSpace
+from optuna_lfbo.helion.tuner import TuneResult, tune
 
 __all__ = [
     "HelionObjective",
     "KernelError",
     "KernelSpace",
     "TrialFailedError",
+    "TuneResult",
     "UnusableDeviceError",
     "helion_objective",
+    "tune",
 ]

@@ -9,16 +9,13 @@ The rest of the package speaks of Helion only through this module.
 from __future__ import annotations
 
 import copy
-import math
-import sys
-import time
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+import functools
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from helion import Config, Kernel, exc
+from helion import Config, Kernel
 from helion._compat import get_device_name
 from helion.autotuner.base_search import normalize_autotune_seed_configs
 from helion.autotuner.benchmark_provider import LocalBenchmarkProvider
-from helion.autotuner.benchmark_worker import BenchmarkSubprocessError, BenchmarkTimeout
 from helion.autotuner.config_fragment import (
     BooleanFragment,
     EnumFragment,
@@ -28,14 +25,17 @@ from helion.autotuner.config_fragment import (
     PermutationFragment,
     PowerOfTwoFragment,
 )
-from helion.autotuner.logger import AutotuningLogger, match_unrecoverable_runtime_error
+from helion.autotuner.logger import AutotuningLogger
 from helion.autotuner.metrics import AutotuneMetrics
 from helion.exc import InvalidConfig
 
-from optuna_lfbo.helion._measure import Attempt
+from optuna_lfbo.helion._compat_worker import assert_close
+from optuna_lfbo.helion._jobs import Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    Check: TypeAlias = Callable[[object, object], None]
 
 __all__ = [
     "BooleanFragment",
@@ -62,6 +62,9 @@ _CODEGEN_SETTINGS = (
     "pallas_interpret",
     "static_shapes",
 )
+
+_HELIONS_COMPILE_LIMIT_S = 60.0
+_COMPILE_LIMIT_S = 15.0
 
 
 def config_generation(bound_kernel: BoundKernel) -> ConfigGeneration:
@@ -142,141 +145,50 @@ def device_name(bound_kernel: BoundKernel) -> str:
     return get_device_name(device) or str(device.type)
 
 
-class _RecordingLogger(AutotuningLogger):
-    """Keeps the exception that Helion reports of a configuration, instead of printing it.
+def reference_of(bound_kernel: BoundKernel, args: Sequence[object]) -> Reference:
+    """Run the kernel once, as Helion's autotuner does, for what every result is compared with.
 
-    Helion turns most exceptions into the one status "error" and tells them apart only in
-    what it logs from within the ``except`` clause.
+    Raises:
+        Exception: The kernel does not compile or run, or the ``autotune_baseline_fn`` fails.
     """
-
-    recording = False
-    error: BaseException | None = None
-
-    def __call__(self, *msg: Any, **kwargs: Any) -> None:
-        if not self.recording:
-            super().__call__(*msg, **kwargs)
-            return
-        self.error = sys.exc_info()[1] or self.error
-
-
-class Provider(LocalBenchmarkProvider):
-    """Helion's benchmark provider, asked for one configuration at a time.
-
-    The constructor computes the baseline that results are checked against.
-    """
-
-    def __init__(self, bound_kernel: BoundKernel, args: Sequence[object]) -> None:
-        # A copy, for the kernel's settings are the user's. The errors that Helion is told to
-        # ignore it does not log either.
-        settings = copy.copy(bound_kernel.settings)
-        settings.autotune_progress_bar = False
-        settings.autotune_ignore_errors = False
-        spec = bound_kernel.config_spec
-        if not spec.backend.supports_precompile():
-            settings.autotune_precompile = None
-        log, metrics = _RecordingLogger(settings), AutotuneMetrics()
-        self._forget()
-        super().__init__(bound_kernel, settings, spec, args, log, metrics)
-
-    def attempt(self, config: Config) -> Attempt:
-        """Compile, check and time one configuration; never raise for what it does wrong."""
-        self._forget()
-        self.log.error, self.log.recording = None, True
-        wrong_before = self._autotune_metrics.num_accuracy_failures
-        started = time.perf_counter()
-        latency, status, error = math.inf, "error", None
-        try:
-            result = self.benchmark([config])[0]
-            latency, status = result.perf, result.status
-        except Exception as exception:
-            # Compilers raise all sorts of things, and any of them is the configuration's end.
-            error = exception
-        finally:
-            self.log.recording = False
-        ended = time.perf_counter()
-        launched_at = self._launched_at or ended
-        return Attempt(
-            latency_ms=latency,
-            deduplicated=status == "deduplicated",
-            launched=self._launched_at is not None,
-            timed_out=self._timed_out(),
-            mismatch=self._mismatch_text(status, wrong_before),
-            error=self._cause(error),
-            fatal=_is_fatal(error),
-            compile_s=launched_at - started,
-            measure_s=ended - launched_at,
-        )
-
-    def cleanup(self) -> None:
-        """Stop the worker process and drop the baseline's tensors."""
-        self._forget()
-        self.log.error = None
-        try:
-            super().cleanup()
-        except BenchmarkSubprocessError as error:
-            # The measurements are done; a process that outlives SIGKILL does not undo them.
-            self.log.warning(f"The benchmark worker could not be stopped: {error}")
-
-    def _forget(self) -> None:
-        self._launched_at: float | None = None
-        self._mismatch: str | None = None
-        self._precompilation: Any = None
-
-    def _timed_out(self) -> Literal["compile", "benchmark"] | None:
-        if getattr(self._precompilation, "failure_reason", None) == "timeout":
-            return "compile"
-        return "benchmark" if isinstance(self.log.error, BenchmarkTimeout) else None
-
-    def _mismatch_text(self, status: str, wrong_before: int) -> str | None:
-        if status == "source_rejected":
-            return "another configuration with the same generated source gave a wrong result"
-        if self._autotune_metrics.num_accuracy_failures == wrong_before:
-            return None
-        return self._mismatch or str(self.log.error or "")
-
-    def _cause(self, raised: BaseException | None) -> BaseException | None:
-        error: BaseException | None = raised or self.log.error
-        remote = getattr(self._precompilation, "remote_error", None)
-        if isinstance(raised, exc.TritonError):
-            # It wraps the compiler's own message in the text of the whole kernel.
-            error = raised.__cause__ or raised
-        elif raised is None and self._timed_out() == "compile":
-            limit = self.settings.autotune_compile_timeout
-            error = TimeoutError(f"the compiler had not finished after {limit} s")
-        elif raised is None and remote is not None:
-            error = _rebuilt(remote)
-        return error
-
-    # The rest observes the steps of LocalBenchmarkProvider.benchmark().
-
-    def _create_precompile_future(self, *args: Any, **kwargs: Any) -> Any:
-        self._precompilation = super()._create_precompile_future(*args, **kwargs)
-        return self._precompilation
-
-    def _benchmark_function(self, *args: Any, **kwargs: Any) -> Any:
-        self._launched_at = time.perf_counter()
-        return super()._benchmark_function(*args, **kwargs)
-
-    def _run_subprocess_accuracy_check_job(self, *args: Any, **kwargs: Any) -> Any:
-        result = super()._run_subprocess_accuracy_check_job(*args, **kwargs)
-        if result is not None and not result.ok:
-            self._mismatch = result.message
-        return result
-
-
-def _is_fatal(error: BaseException | None) -> bool:
-    # What comes out of benchmark() happened in this very process: a sticky CUDA error, or,
-    # since Helion 1.5, a worker that not even SIGKILL ends.
-    return error is not None and (
-        isinstance(error, BenchmarkSubprocessError) or match_unrecoverable_runtime_error(error)
+    # A copy, for the kernel's settings are the user's.
+    settings = copy.copy(bound_kernel.settings)
+    settings.autotune_precompile = None
+    spec = bound_kernel.config_spec
+    log, metrics = AutotuningLogger(settings), AutotuneMetrics()
+    provider = LocalBenchmarkProvider(bound_kernel, settings, spec, args, log, metrics)
+    return Reference(
+        args=args,
+        mutated=tuple(provider.mutated_arg_indices),
+        output=provider._baseline_output,
+        args_after=provider._baseline_post_args,
+        check=_check_of(provider),
+        events=spec.backend.get_do_bench() is None,
     )
 
 
-def _rebuilt(remote: Any) -> BaseException:
-    """Return the exception of a compiler's process with the message that it had there."""
-    error: BaseException = remote.to_exception()
-    if len(error.args) != 1 and remote.traceback:
-        # The message was made from the arguments by a class that is not known here.
-        last_line = remote.traceback.strip().splitlines()[-1]
-        error.args = (last_line.rpartition(f"{remote.exc_type}: ")[2],)
-    return error
+def _check_of(provider: LocalBenchmarkProvider) -> Check | None:
+    settings = provider.settings
+    if not settings.autotune_accuracy_check:
+        return None
+    if settings.autotune_baseline_accuracy_check_fn is not None:
+        return cast("Check", settings.autotune_baseline_accuracy_check_fn)
+    return functools.partial(
+        assert_close,
+        atol=provider._effective_atol,
+        rtol=provider._effective_rtol,
+        scale_atol=getattr(provider, "_scale_atol", False),
+    )
+
+
+def time_limits(bound_kernel: BoundKernel) -> tuple[float, float]:
+    """Seconds for compiling and for measuring one configuration.
+
+    Those of the kernel's settings, but what Helion gives to compilers by default is more than
+    any good configuration needs.
+    """
+    settings = bound_kernel.settings
+    compile_s = float(settings.autotune_compile_timeout)
+    if compile_s == _HELIONS_COMPILE_LIMIT_S:
+        compile_s = _COMPILE_LIMIT_S
+    return compile_s, float(settings.autotune_benchmark_timeout)

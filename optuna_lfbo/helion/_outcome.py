@@ -28,8 +28,10 @@ class Outcome:
         status: How it ended.
         latency_ms: The kernel's latency in milliseconds; None unless it was measured.
         error: One line, for every status but ``ok``.
-        compile_s: Wall-clock seconds before the kernel was first launched.
-        measure_s: Wall-clock seconds from the first launch on.
+        compile_s: Seconds that compiling took.
+        measure_s: Seconds that running, checking and timing took.
+        first_look: Whether a few launches showed that it is clearly slow; its result is not
+            checked then.
     """
 
     status: Status
@@ -37,6 +39,18 @@ class Outcome:
     error: str | None = None
     compile_s: float = 0.0
     measure_s: float = 0.0
+    first_look: bool = False
+
+    def attributes(self) -> dict[str, str | float | bool]:
+        """Return what a trial records of it."""
+        attributes: dict[str, str | float | bool] = {"status": self.status}
+        if self.error is not None:
+            attributes["error"] = self.error
+        if self.first_look:
+            attributes["first_look"] = True
+        attributes["compile_s"] = round(self.compile_s, 4)
+        attributes["measure_s"] = round(self.measure_s, 4)
+        return attributes
 
 
 def one_line(text: str) -> str:

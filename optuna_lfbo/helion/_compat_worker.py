@@ -1,0 +1,269 @@
+"""Helion's, Triton's and torch's private names that the worker processes need.
+
+Beside `_compat`, the only module that knows which of them moved between Helion 1.4 and 1.5.
+"""
+
+# mypy: disable-error-code="import-not-found,import-untyped,misc"
+# Helion ships annotations without a py.typed marker, so to mypy its classes are Any.
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import multiprocessing
+import multiprocessing.forkserver
+import os
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import cloudpickle
+from helion import Config, Kernel, Settings
+from helion.autotuner import accuracy
+from helion.autotuner.benchmark_provider import _clone_args
+from helion.autotuner.benchmark_worker import (
+    BenchmarkSubprocessError,
+    BenchmarkTimeout,
+    BenchmarkWorker,
+    _worker_loop,
+)
+from helion.autotuner.benchmarking import (
+    do_bench,
+    do_bench_generic,
+    interleaved_bench,
+    interleaved_bench_generic,
+    synchronize_device,
+)
+from helion.autotuner.logger import capture_output as quiet
+from helion.autotuner.logger import match_unrecoverable_runtime_error
+from helion.autotuner.precompile_future import (
+    SerializedCompiledFunction,
+    _load_compiled_fn,
+    _serialize_compiled_fn,
+    _unload_compiled_fn,
+)
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+try:
+    from helion.autotuner.benchmark_worker import BenchmarkWorkerUnkillable
+except ImportError:  # Helion 1.4 waits for ever instead.
+
+    class BenchmarkWorkerUnkillable(BenchmarkSubprocessError):  # type: ignore[no-redef]  # noqa: N818
+        """A process that not even SIGKILL ends."""
+
+
+try:
+    from helion.runtime.triton.launcher import compile_only_launch_args
+except ImportError:  # Helion 1.4's launchers have no arguments of their own.
+
+    def compile_only_launch_args(*args: object, **kwargs: object) -> Any:
+        """Return the arguments of a launch as they are."""
+        return args, kwargs
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = [
+    "BenchmarkSubprocessError",
+    "BenchmarkTimeout",
+    "BenchmarkWorkerUnkillable",
+    "SerializedCompiledFunction",
+    "Worker",
+    "assert_close",
+    "bind",
+    "clone_args",
+    "compile_ahead",
+    "fake_mode",
+    "generated",
+    "is_triton",
+    "load",
+    "match_unrecoverable_runtime_error",
+    "milliseconds",
+    "milliseconds_interleaved",
+    "packed_kernel",
+    "quiet",
+    "serialize",
+    "synchronize_device",
+    "unload",
+    "unpacked_kernel",
+]
+
+BoundKernel: TypeAlias = Any
+CompiledFunction: TypeAlias = Any
+
+_IMPORTED_ONCE = "optuna_lfbo.helion._jobs"
+_NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
+
+
+def _process_context() -> Any:
+    """Return the way workers start: forked from a server that has imported everything.
+
+    Importing torch, Triton and Helion takes many seconds, forking a process that has them
+    some milliseconds, so a killed worker is soon replaced. The server never touches CUDA: its
+    children may. It asks NVML, not CUDA, whether there is a device, as torch forbids CUDA in
+    the children of a process that has asked CUDA anything.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([_IMPORTED_ONCE])
+    before = os.environ.get(_NVML_CHECK)
+    os.environ[_NVML_CHECK] = "1"
+    try:
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ[_NVML_CHECK]
+        else:
+            os.environ[_NVML_CHECK] = before
+    return context
+
+
+class Worker(BenchmarkWorker):
+    """Helion's killable process, forked from a warm server instead of started from nothing."""
+
+    def _start(self) -> None:
+        context = _process_context()
+        self._parent_connection, child_connection = context.Pipe(duplex=True)
+        self._process = context.Process(
+            target=_worker_loop, args=(child_connection, self.device), daemon=True
+        )
+        self._process.start()
+        child_connection.close()
+
+    def stop(self) -> None:
+        """Kill the process, if there is one."""
+        self._kill()
+
+
+# A kernel on its way to another process: its function by value, so that functions defined in
+# a script, a notebook or another function travel too.
+
+
+def packed_kernel(kernel: Kernel) -> bytes:
+    """Serialize what code generation needs of a kernel."""
+    settings = {
+        field.name: value
+        for field in fields(kernel.settings)
+        if field.init and not callable(value := getattr(kernel.settings, field.name))
+    }
+    filename = inspect.getsourcefile(kernel.fn) or kernel.fn.__code__.co_filename
+    source = (filename, linecache.getlines(filename))
+    packed: bytes = cloudpickle.dumps((kernel.fn, settings, source))
+    return packed
+
+
+def unpacked_kernel(packed: bytes) -> Kernel:
+    """Rebuild a kernel from what `packed_kernel` of this very program returned."""
+    fn, settings, (filename, lines) = cloudpickle.loads(packed)
+    if not linecache.getlines(filename):
+        linecache.cache[filename] = (sum(map(len, lines)), None, lines, filename)
+    return Kernel(fn, configs=None, settings=Settings(**settings))
+
+
+def fake_mode() -> FakeTensorMode:
+    """Return the mode in which tensors have all but data, addresses included.
+
+    Triton specializes on the alignment of addresses. New tensors are aligned; an argument's
+    alignment travels in its attribute ``address``.
+    """
+    setattr(FakeTensor, "data_ptr", lambda tensor: getattr(tensor, "address", 0))  # noqa: B010
+    return FakeTensorMode()
+
+
+def compile_ahead(fn: CompiledFunction, args: Sequence[object], mode: FakeTensorMode) -> None:
+    """Compile what ``fn(*args)`` would launch into Triton's cache on disk.
+
+    Raises:
+        Exception: Whatever the compiler raises; ``OutOfResources`` for a kernel that needs
+            more shared memory than the device has.
+    """
+    with mode:
+        fn(*args, _launcher=_compile_launch)
+
+
+def _compile_launch(kernel: Any, grid: Any, *args: object, **kwargs: object) -> None:
+    from triton.runtime import driver
+    from triton.runtime.errors import OutOfResources
+
+    args, kwargs = compile_only_launch_args(*args, **kwargs)
+    kwargs = {name: value for name, value in kwargs.items() if value is not None}
+    compiled = kernel.run(*args, grid=grid, warmup=True, **kwargs)
+    device = driver.active.get_current_device()
+    available = driver.active.utils.get_device_properties(device)["max_shared_mem"]
+    if compiled.metadata.shared > available:
+        raise OutOfResources(compiled.metadata.shared, available, "shared memory")
+    # Builds the launcher's C stub, which the first launch would wait for.
+    driver.active.launcher_cls(compiled.src, compiled.metadata)
+
+
+def serialize(fn: CompiledFunction) -> SerializedCompiledFunction:
+    """Return a compiled configuration as generated source."""
+    return _serialize_compiled_fn(fn)
+
+
+def load(source: SerializedCompiledFunction) -> CompiledFunction:
+    """Return the function of generated source."""
+    return _load_compiled_fn(source)
+
+
+def unload(fn: CompiledFunction) -> None:
+    """Release what ``load`` and the function's first call have put into caches."""
+    _unload_compiled_fn(fn)
+
+
+def clone_args(args: Sequence[object], indices: Sequence[int]) -> Sequence[object]:
+    """Return ``args`` with copies of the tensors at the flat ``indices``."""
+    cloned: Sequence[object] = _clone_args(args, None, idx_to_clone=indices)
+    return cloned
+
+
+def assert_close(
+    actual: object, expected: object, *, atol: float, rtol: float, scale_atol: bool
+) -> None:
+    """Compare as Helion's autotuner does.
+
+    Raises:
+        AssertionError: They differ.
+    """
+    # Since Helion 1.5 the absolute tolerance grows with the expected values.
+    scaling = {"scale_atol_by_expected_rms": True} if scale_atol else {}
+    accuracy.assert_close(actual, expected, atol=atol, rtol=rtol, **scaling)
+
+
+def milliseconds(fn: Callable[[], object], *, window_ms: float, mode: str, events: bool) -> float:
+    """Time calls of ``fn`` for about ``window_ms`` with Helion's ``do_bench``.
+
+    Args:
+        fn: Has been called before.
+        window_ms: One call that takes longer is the only one.
+        mode: "min" or "median".
+        events: Whether device events measure, and not the host's clock.
+    """
+    bench = do_bench if events else do_bench_generic
+    probing = "probe_long_kernel" in inspect.signature(bench).parameters
+    options = {"probe_long_kernel": True, "pre_warmed": True} if probing else {}
+    result: float = bench(fn, warmup=1, rep=window_ms, return_mode=mode, **options)
+    return result
+
+
+def milliseconds_interleaved(
+    fns: Sequence[Callable[[], object]], *, repeat: int, events: bool
+) -> list[float]:
+    """Median latency of each function, called in turn ``repeat`` times."""
+    bench = interleaved_bench if events else interleaved_bench_generic
+    medians: list[float] = bench(list(fns), repeat=repeat)
+    return medians
+
+
+def bind(kernel: Kernel, args: Sequence[object]) -> BoundKernel:
+    """Bind a kernel to arguments without data."""
+    return kernel.bind(tuple(args))
+
+
+def generated(bound_kernel: BoundKernel, config: dict[str, object]) -> CompiledFunction:
+    """Generate the code of a configuration."""
+    return bound_kernel.compile_config(Config.from_dict(config), allow_print=False)
+
+
+def is_triton(bound_kernel: BoundKernel) -> bool:
+    """Whether the kernel's code is Triton's, which can be compiled without being run."""
+    return bool(bound_kernel.config_spec.backend.name == "triton")

@@ -1,0 +1,245 @@
+"""Compiles many configurations at once and measures one at a time, in other processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import statistics
+import tempfile
+import threading
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import cloudpickle
+import torch
+
+from optuna_lfbo.helion import _compat_worker as compat
+from optuna_lfbo.helion._jobs import (
+    CompileJob,
+    Failure,
+    LoadReference,
+    MeasureJob,
+    RetimeJob,
+    warm_up,
+)
+from optuna_lfbo.helion._outcome import Outcome, one_line
+from optuna_lfbo.helion._pool import Pool
+from optuna_lfbo.helion._verdict import measured, not_built
+from optuna_lfbo.helion.exceptions import KernelError, UnusableDeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from optuna_lfbo.helion._jobs import Built, Program, Reference
+    from optuna_lfbo.helion._outcome import Status
+
+    BestLatency: TypeAlias = Callable[[], float | None]
+
+_LOAD_LIMIT_S = 120.0
+_LEAST_LIMIT_S = 5.0
+_USUAL_COMPILES = 20
+_SLOWEST_USUAL = 5.0
+
+
+def _unknown() -> None:
+    """No best latency is known."""
+
+
+class CompileLimit:
+    """Seconds that a compilation may take, learned from those that have finished.
+
+    Args:
+        most_s: The limit until enough is known, and never exceeded.
+    """
+
+    def __init__(self, most_s: float) -> None:
+        self._most_s = most_s
+        self._seconds: list[float] = []
+
+    def add(self, seconds: float) -> None:
+        """Enter a compilation that finished."""
+        self._seconds.append(seconds)
+
+    @property
+    def seconds(self) -> float:
+        """Several times what nearly all of them took."""
+        if len(self._seconds) < _USUAL_COMPILES:
+            return self._most_s
+        slow = statistics.quantiles(self._seconds, n=10)[-1]
+        return min(self._most_s, max(_LEAST_LIMIT_S, _SLOWEST_USUAL * slow))
+
+
+class Engine:
+    """Measures configurations of one program, and survives whatever they do.
+
+    Args:
+        program: What is tuned.
+        compile_limit: Seconds that a compilation may take.
+        measure_limit_s: Seconds that running, checking and timing a configuration may take.
+        n_compilers: Number of compiling processes; by default as many as this machine can
+            run beside those that ask and measure.
+
+    Attributes:
+        n_compilers: The number of compiling processes at most.
+        busy_s: Seconds that the measuring process has worked.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        compile_limit: CompileLimit,
+        measure_limit_s: float,
+        n_compilers: int | None = None,
+    ) -> None:
+        self._program = program
+        self._compile_limit = compile_limit
+        self._measure_limit_s = measure_limit_s
+        self.n_compilers = n_compilers or _n_spare_cores()
+        self._compilers = Pool(self.n_compilers, program.prepare)
+        self._meter = Pool(1, warm_up)
+        self._folder = tempfile.TemporaryDirectory(prefix="optuna_lfbo-")
+        self._reference = str(Path(self._folder.name) / "reference.pt")
+        self._lock = threading.Lock()
+        self._measured: dict[str, Future[Outcome]] = {}
+        self.busy_s = 0.0
+
+    def start(self, n_compilers: int) -> None:
+        """Start processes without waiting for them; more compilers start when needed."""
+        self._compilers.start(n_compilers)
+        self._meter.start(1)
+
+    def close(self) -> None:
+        """Kill the processes and delete the files."""
+        self._compilers.close()
+        self._meter.close()
+        self._folder.cleanup()
+
+    def expect(self, reference: Reference) -> None:
+        """Say what configurations are called with, and hand it to the measuring process.
+
+        Raises:
+            KernelError: The kernel or its arguments cannot be sent to another process.
+        """
+        try:
+            torch.save(reference, self._reference, pickle_module=cloudpickle)
+            self._meter.run(LoadReference(self._reference), _LOAD_LIMIT_S)
+            self._compilers.run(self._program.prepare, _LOAD_LIMIT_S)
+        except Exception as error:  # Whatever pickling, importing or binding raises.
+            raise KernelError(
+                "The kernel and its arguments cannot be sent to the processes that compile "
+                f"and measure: {one_line(f'{type(error).__name__}: {error}')}"
+            ) from error
+
+    def measure(self, config: Mapping[str, object], best_ms: BestLatency = _unknown) -> Outcome:
+        """Compile, check and time one configuration; never raise for what it does wrong.
+
+        Blocks, and is meant to be called from several threads.
+
+        Args:
+            config: The configuration.
+            best_ms: Called when the measurement begins, for the best latency so far: a first
+                look is enough for a candidate that is clearly slower. None for no such look.
+
+        Raises:
+            UnusableDeviceError: The measuring process hangs and cannot be killed.
+        """
+        built, compile_s = self._built(config)
+        if isinstance(built, Outcome):
+            return built
+        with self._lock:
+            mine: Future[Outcome] = Future()
+            first = self._measured.setdefault(_digest(built), mine)
+        if first is not mine:
+            return _same_program(first, compile_s)
+        try:
+            outcome = self._run(built, compile_s, best_ms())
+        except BaseException as error:
+            with self._lock:
+                del self._measured[_digest(built)]
+            mine.set_exception(error)
+            raise
+        mine.set_result(outcome)
+        return outcome
+
+    def retime(
+        self, configs: Sequence[Mapping[str, object]], rounds: int, repeat: int
+    ) -> list[list[float]]:
+        """Time several configurations in turn.
+
+        Returns:
+            For each configuration its median latency in milliseconds in each round.
+
+        Raises:
+            RuntimeError: One of them fails, or all take too long.
+        """
+        builts = [self._built(config)[0] for config in configs]
+        for built in builts:
+            if isinstance(built, Outcome):
+                raise RuntimeError(built.error)
+        job = RetimeJob(builts, self._reference, rounds, repeat)  # type: ignore[arg-type]
+        try:
+            answer, seconds = self._meter.run(job, len(builts) * self._measure_limit_s)
+        except compat.BenchmarkSubprocessError as error:
+            raise RuntimeError(str(error)) from error
+        self.busy_s += seconds
+        if isinstance(answer, Failure):
+            raise RuntimeError(f"{answer.name}: {answer.message}")
+        return answer
+
+    def _built(self, config: Mapping[str, object]) -> tuple[Built | Outcome, float]:
+        """The compiled configuration, or why there is none, and the seconds it took."""
+        limit = self._compile_limit.seconds
+        try:
+            answer, seconds = self._compilers.run(CompileJob(self._program, config), limit)
+        except compat.BenchmarkTimeout:
+            reason = f"the compiler had not finished after {limit:.3g} s"
+            return Outcome("compile_timeout", error=reason, compile_s=limit), limit
+        except Exception as error:  # The compiler took its process down with it.
+            reason = f"the compiler's process died: {error}"
+            return Outcome("compile_error", error=one_line(reason)), 0.0
+        self._compile_limit.add(seconds)
+        if isinstance(answer, Failure):
+            return not_built(answer, seconds), seconds
+        return answer, seconds
+
+    def _run(self, built: Built, compile_s: float, best_ms: float | None) -> Outcome:
+        job = MeasureJob(built, self._reference, best_ms)
+        started = time.perf_counter()
+        try:
+            answer, seconds = self._meter.run(job, self._measure_limit_s)
+            outcome = measured(answer, compile_s, seconds)
+        except compat.BenchmarkWorkerUnkillable as error:
+            raise UnusableDeviceError(
+                f"The process that measures hangs and cannot be killed: {error}. Start a new "
+                "process to go on with the study."
+            ) from error
+        except compat.BenchmarkTimeout:
+            limit = self._measure_limit_s
+            reason = f"the kernel had not finished after {limit:.3g} s"
+            outcome = Outcome("benchmark_timeout", None, reason, compile_s, limit)
+        except Exception as error:  # The device was lost, or the process died.
+            failure = Failure(type(error).__name__, str(error))
+            outcome = measured(failure, compile_s, time.perf_counter() - started)
+        self.busy_s += outcome.measure_s
+        return outcome
+
+
+def _n_spare_cores() -> int:
+    return max(1, len(os.sched_getaffinity(0)) - 2)
+
+
+def _digest(built: Built) -> str:
+    return hashlib.sha256(built.source.encode()).hexdigest()
+
+
+def _same_program(first: Future[Outcome], compile_s: float) -> Outcome:
+    outcome = first.result()
+    status: Status = "duplicate" if outcome.status == "ok" else outcome.status
+    reason = "generates the same source as an earlier configuration"
+    error = reason if outcome.error is None else outcome.error
+    return dataclasses.replace(
+        outcome, status=status, error=error, compile_s=compile_s, measure_s=0.0
+    )

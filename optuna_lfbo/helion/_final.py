@@ -1,0 +1,134 @@
+"""The fair comparison at the end: the best configurations, timed in turn."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import optuna
+
+from optuna_lfbo.helion._study import DEFAULT_LATENCY, measured_trials
+
+if TYPE_CHECKING:
+    from optuna_lfbo.helion._engine import Engine
+    from optuna_lfbo.helion._task import Configuration, Task
+
+FINAL = "final"
+_CONTENDERS = 6
+_CONTENDER_SHARE = 1.05
+_ROUNDS = 8
+_FEWEST_ROUNDS = 2
+_MOST_CALLS = 25
+_BUDGET_MS = 4000.0
+"""Device time that the comparison may take, unless the kernel is very slow."""
+
+_logger = optuna.logging.get_logger(f"optuna.{__name__}")
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A configuration and what the final comparison measured.
+
+    Attributes:
+        configuration: What was timed.
+        latency_ms: Median over the rounds.
+        spread_ms: Distance of the quartiles of the rounds.
+    """
+
+    configuration: Configuration
+    latency_ms: float
+    spread_ms: float
+
+
+def retime(task: Task, engine: Engine, study: optuna.Study) -> None:
+    """Time the best few, the default and the seeds in turn, and record it in the study."""
+    finalists = _finalists(task, study)
+    if not finalists:
+        return
+    rounds, calls = _effort(sum(finalist.latency_ms for finalist in finalists))
+    try:
+        latencies = engine.retime(
+            [finalist.configuration for finalist in finalists], rounds, calls
+        )
+    except RuntimeError as error:
+        # The single measurements still stand.
+        _logger.warning(f"The final comparison failed: {error}")
+        return
+    record = [
+        {
+            "config": finalist.configuration,
+            "latency_ms": statistics.median(samples),
+            "spread_ms": _spread(samples),
+        }
+        for finalist, samples in zip(finalists, latencies, strict=True)
+    ]
+    study.set_user_attr(FINAL, record)
+    for entry in record:
+        if entry["config"] == task.default:
+            study.set_user_attr(DEFAULT_LATENCY, entry["latency_ms"])
+
+
+def winner_of(study: optuna.Study) -> Finalist | None:
+    """The fastest of the final comparison; without one, of all trials.
+
+    Of those that cannot be told apart from the fastest it is the one that was measured most
+    consistently.
+    """
+    finalists = [
+        Finalist(entry["config"], entry["latency_ms"], entry["spread_ms"])
+        for entry in study.user_attrs.get(FINAL, [])
+    ]
+    if finalists:
+        fastest = min(finalists, key=lambda finalist: finalist.latency_ms)
+        limit = fastest.latency_ms + fastest.spread_ms / 2.0
+        alike = [finalist for finalist in finalists if finalist.latency_ms <= limit]
+        return min(alike, key=lambda finalist: finalist.spread_ms)
+    trials = measured_trials(study)
+    if not trials:
+        return None
+    return _finalist(trials[0])
+
+
+def default_latency(study: optuna.Study) -> float | None:
+    """The default's latency in milliseconds."""
+    latency = study.user_attrs.get(DEFAULT_LATENCY)
+    return float(latency) if isinstance(latency, int | float) else None
+
+
+def _finalists(task: Task, study: optuna.Study) -> list[Finalist]:
+    """Without doubles: the best, then the default and the seeds that work."""
+    trials = measured_trials(study)
+    measured = {_text(t.user_attrs["config"]): _finalist(t) for t in reversed(trials)}
+    if not measured:
+        return []
+    limit = _CONTENDER_SHARE * (trials[0].value or math.inf)
+    best = [_finalist(trial) for trial in trials[:_CONTENDERS] if (trial.value or 0.0) <= limit]
+    default = default_latency(study)
+    if task.default is not None and default is not None:
+        best.append(Finalist(task.default, default, math.nan))
+    best += [measured[_text(seed)] for seed in task.seeds if _text(seed) in measured]
+    return list({_text(finalist.configuration): finalist for finalist in best}.values())
+
+
+def _finalist(trial: optuna.trial.FrozenTrial) -> Finalist:
+    return Finalist(trial.user_attrs["config"], trial.value or math.inf, math.nan)
+
+
+def _effort(turn_ms: float) -> tuple[int, int]:
+    """Rounds, and calls of each finalist in a round, if calling all once takes ``turn_ms``."""
+    n_turns = int(_BUDGET_MS / turn_ms)
+    if n_turns < _ROUNDS:
+        return max(_FEWEST_ROUNDS, n_turns), 1
+    return _ROUNDS, min(_MOST_CALLS, n_turns // _ROUNDS)
+
+
+def _spread(latencies: list[float]) -> float:
+    lower, _, upper = statistics.quantiles(latencies, n=4)
+    return upper - lower
+
+
+def _text(configuration: Configuration) -> str:
+    return json.dumps(configuration, sort_keys=True)

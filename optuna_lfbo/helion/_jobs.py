@@ -1,0 +1,252 @@
+"""What the worker processes do, and what they answer.
+
+Everything here travels between the processes of one program, which trust each other.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from optuna_lfbo.helion import _compat_worker as compat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_CLEARLY_SLOWER = 1.3
+"""A first look at a candidate this many times slower than the best is enough."""
+_FIRST_LOOK_CALLS = 5
+_WINDOW_MS = 50
+"""Of a whole measurement; the same as Helion's."""
+
+
+class Built(Protocol):
+    """One configuration, compiled; comes out of a compiling process."""
+
+    @property
+    def source(self) -> str:
+        """What was generated: the same text is the same program."""
+
+    def load(self) -> Callable[..., object]:
+        """Return the function to call with the kernel's arguments."""
+
+    def unload(self, fn: Callable[..., object]) -> None:
+        """Release what belongs to ``fn``."""
+
+
+class Program(Protocol):
+    """What is tuned, as the compiling processes know it."""
+
+    def prepare(self) -> None:
+        """Do what all configurations have in common."""
+
+    def build(self, config: Mapping[str, object]) -> Built:
+        """Compile one configuration; raises whatever the compiler raises."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What configurations are called with, and what is expected of them.
+
+    Attributes:
+        args: The arguments.
+        mutated: Flat indices of the tensors among them that the kernel changes.
+        output: The right result.
+        args_after: The arguments as the right program leaves them.
+        check: Compares the result with the right one and raises an AssertionError; None for
+            no check.
+        events: Whether device events measure, and not the host's clock.
+    """
+
+    args: Sequence[object]
+    mutated: Sequence[int]
+    output: object
+    args_after: Sequence[object] | None
+    check: Callable[[object, object], None] | None
+    events: bool
+
+    def fresh_args(self) -> Sequence[object]:
+        """Arguments for a few calls."""
+        return compat.clone_args(self.args, self.mutated) if self.mutated else self.args
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The exception that ended a job."""
+
+    name: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """How a result differs from the right one."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A latency in milliseconds; of a first look, if the candidate is clearly slow."""
+
+    latency_ms: float
+    first_look: bool
+
+
+@dataclass(frozen=True)
+class CompileJob:
+    """Compiles one configuration."""
+
+    program: Program
+    config: Mapping[str, object]
+
+    def __call__(self) -> Built | Failure:
+        """Return the compiled configuration or why there is none."""
+        try:
+            with compat.quiet():
+                return self.program.build(self.config)
+        except Exception as error:  # Compilers raise all sorts of things.
+            return _failure(error)
+
+
+@dataclass(frozen=True)
+class MeasureJob:
+    """Runs, checks and times one configuration.
+
+    Attributes:
+        built: The configuration.
+        reference: Path of the `Reference`.
+        best_ms: The best latency so far, if a first look may be enough.
+    """
+
+    built: Built
+    reference: str
+    best_ms: float | None
+
+    def __call__(self) -> Measurement | Mismatch | Failure:
+        """Return what came out.
+
+        Raises:
+            Exception: The device is lost to this process.
+        """
+        try:
+            with compat.quiet():
+                return self._measured(_reference(self.reference))
+        except Exception as error:  # Launches raise all sorts of things.
+            if compat.match_unrecoverable_runtime_error(error):
+                raise
+            return _failure(error)
+
+    def _measured(self, reference: Reference) -> Measurement | Mismatch:
+        fn = self.built.load()
+        try:
+            args = reference.fresh_args()
+            call = functools.partial(fn, *args)
+            call()
+            compat.synchronize_device()
+            if (latency := self._first_look(call, reference.events)) is not None:
+                return Measurement(latency, first_look=True)
+            if (mismatch := _mismatch(fn, reference)) is not None:
+                return mismatch
+            latency = compat.milliseconds(
+                call, window_ms=_WINDOW_MS, mode="median", events=reference.events
+            )
+            return Measurement(latency, first_look=False)
+        finally:
+            self.built.unload(fn)
+
+    def _first_look(self, call: Callable[[], object], events: bool) -> float | None:
+        """The latency of a clearly slower candidate.
+
+        The fastest of a few calls decides, as single ones may be several times too slow while
+        compilers run beside them. The window is as long as that number of calls of a candidate
+        that even so cannot be good, so slower ones are called less often.
+        """
+        if self.best_ms is None:
+            return None
+        window = 3.0 * self.best_ms * _FIRST_LOOK_CALLS
+        latency = compat.milliseconds(call, window_ms=window, mode="min", events=events)
+        return latency if latency > _CLEARLY_SLOWER * self.best_ms else None
+
+
+@dataclass(frozen=True)
+class RetimeJob:
+    """Times several configurations in turn, so that they are measured alike."""
+
+    builts: Sequence[Built]
+    reference: str
+    rounds: int
+    repeat: int
+
+    def __call__(self) -> list[list[float]] | Failure:
+        """Return for each configuration its median latency in each round."""
+        try:
+            with compat.quiet():
+                return self._timed(_reference(self.reference))
+        except Exception as error:
+            if compat.match_unrecoverable_runtime_error(error):
+                raise
+            return _failure(error)
+
+    def _timed(self, reference: Reference) -> list[list[float]]:
+        fns = [built.load() for built in self.builts]
+        try:
+            calls = [functools.partial(fn, *reference.fresh_args()) for fn in fns]
+            medians: list[list[float]] = [[] for _ in calls]
+            for turn in range(self.rounds):
+                # Nobody shall always come after the same other.
+                order = [(turn + i) % len(calls) for i in range(len(calls))]
+                timed = compat.milliseconds_interleaved(
+                    [calls[i] for i in order], repeat=self.repeat, events=reference.events
+                )
+                for i, latency in zip(order, timed, strict=True):
+                    medians[i].append(latency)
+            return medians
+        finally:
+            for built, fn in zip(self.builts, fns, strict=True):
+                built.unload(fn)
+
+
+@dataclass(frozen=True)
+class LoadReference:
+    """Gets a measuring process ready."""
+
+    reference: str
+
+    def __call__(self) -> None:
+        """Read the arguments and the right result."""
+        _reference(self.reference)
+        compat.synchronize_device()
+
+
+def warm_up() -> None:
+    """Touch the device, which takes a while the first time."""
+    compat.synchronize_device()
+
+
+@functools.cache
+def _reference(path: str) -> Reference:
+    reference: Reference = torch.load(path, weights_only=False)
+    return reference
+
+
+def _mismatch(fn: Callable[..., object], reference: Reference) -> Mismatch | None:
+    if reference.check is None:
+        return None
+    args = reference.fresh_args()
+    output = fn(*args)
+    compat.synchronize_device()
+    try:
+        reference.check(output, reference.output)
+        if reference.mutated:
+            reference.check(args, reference.args_after)
+    except AssertionError as error:
+        return Mismatch(str(error))
+    return None
+
+
+def _failure(error: Exception) -> Failure:
+    return Failure(type(error).__name__, str(error))

@@ -1,0 +1,123 @@
+"""A Helion kernel with arguments as a thing to tune."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from optuna_lfbo.helion import _compat
+from optuna_lfbo.helion._engine import CompileLimit, Engine
+from optuna_lfbo.helion._identity import identity_of
+from optuna_lfbo.helion._outcome import one_line
+from optuna_lfbo.helion._program import program_of
+from optuna_lfbo.helion._task import RejectedError, Task
+from optuna_lfbo.helion.exceptions import KernelError
+from optuna_lfbo.helion.space import KernelSpace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from optuna_lfbo.helion._compat import BoundKernel, Kernel
+    from optuna_lfbo.helion._jobs import Reference
+
+
+class KernelTask(Task):
+    """A kernel bound to arguments; made by `task_of`."""
+
+    def __init__(
+        self, kernel: Kernel, bound_kernel: BoundKernel, args: tuple[object, ...]
+    ) -> None:
+        self.kernel = kernel
+        self.bound_kernel = bound_kernel
+        self.space = KernelSpace(bound_kernel)
+        self._args = args
+        super().__init__(
+            identity=identity_of(kernel, bound_kernel, args),
+            distributions=self.space.distributions,
+            seeds=[seed.config for seed in self.space.seeds],
+            default=self.space.default.config,
+        )
+
+    def configuration(self, params: Mapping[str, Any]) -> Mapping[str, object]:
+        """Return the repaired configuration.
+
+        Raises:
+            RejectedError: Helion or the kernel's filter excludes it.
+        """
+        try:
+            config = _compat.screened(self.bound_kernel, self.space.config(params))
+        except _compat.InvalidConfig as error:
+            raise RejectedError(str(error)) from error
+        if config is None:
+            raise RejectedError("Helion's screening or the kernel's autotune_config_filter")
+        configuration: Mapping[str, object] = config.config
+        return configuration
+
+    def params(self, configuration: Mapping[str, object]) -> dict[str, Any]:
+        """Return parameters that stand for ``configuration``."""
+        return dict(self.space.params(configuration))
+
+    def engine(self, n_compilers: int | None = None) -> Engine:
+        """Run the kernel once for the baseline while the processes start.
+
+        Raises:
+            KernelError: The kernel does not compile or run, or cannot be sent to a process.
+        """
+        compile_s, measure_s = _compat.time_limits(self.bound_kernel)
+        engine = Engine(program_of(self.kernel, self._args), CompileLimit(compile_s), measure_s)
+        try:
+            engine.start(n_compilers or engine.n_compilers)
+            engine.expect(self._reference())
+        except BaseException:
+            engine.close()
+            raise
+        return engine
+
+    def _reference(self) -> Reference:
+        try:
+            return _compat.reference_of(self.bound_kernel, self._args)
+        except Exception as error:
+            raise KernelError(
+                f"The kernel {self.kernel.name!r} does not run with its default configuration, "
+                f"so that nothing can be tuned: {one_line(_root_message(error))}"
+            ) from error
+
+
+def task_of(kernel: Any, args: Any) -> KernelTask:
+    """Bind ``kernel`` to ``args``.
+
+    Raises:
+        TypeError: ``kernel`` is not a Helion kernel, or ``args`` do not fit its signature.
+        KernelError: Helion cannot bind the kernel to the arguments.
+    """
+    if not isinstance(kernel, _compat.Kernel):
+        raise TypeError(
+            f"kernel must be a function decorated with @helion.kernel, got {kernel!r}."
+        )
+    checked = _checked_args(kernel, args)
+    try:
+        bound_kernel = kernel.bind(checked)
+    except Exception as error:
+        raise KernelError(
+            f"Helion cannot bind the kernel {kernel.name!r} to its arguments: "
+            f"{one_line(f'{type(error).__name__}: {error}')}"
+        ) from error
+    return KernelTask(kernel, bound_kernel, checked)
+
+
+def _checked_args(kernel: Kernel, args: Any) -> tuple[object, ...]:
+    if not isinstance(args, tuple | list):
+        raise TypeError(
+            f"args must be a tuple or list of the arguments of {kernel.name!r}, "
+            f"got {type(args).__name__}."
+        )
+    try:
+        return tuple(kernel.normalize_args(*args))
+    except TypeError as error:
+        raise TypeError(
+            f"The {len(args)} args do not fit the kernel {kernel.name}{kernel.signature}: {error}."
+        ) from error
+
+
+def _root_message(error: BaseException) -> str:
+    root = error.__cause__ or error
+    return f"{type(root).__name__}: {root}"

@@ -1,0 +1,126 @@
+"""A Helion kernel with arguments, as the compiling processes know it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+import torch
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+)
+from torch.utils._pytree import tree_map
+
+from optuna_lfbo.helion import _compat_worker as compat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_ALIGNMENT = 64
+"""Bytes; no code depends on more of an address."""
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """A tensor without its data. The same ``identity`` is the same tensor."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+    misalignment: int
+    identity: int
+
+
+@dataclass(frozen=True)
+class HelionBuilt:
+    """The code of one configuration."""
+
+    serialized: compat.SerializedCompiledFunction
+
+    @property
+    def source(self) -> str:
+        """The generated source."""
+        source: str = self.serialized.source_code
+        return source
+
+    def load(self) -> Callable[..., object]:
+        """Return the function to call with the kernel's arguments."""
+        fn: Callable[..., object] = compat.load(self.serialized)
+        return fn
+
+    def unload(self, fn: Callable[..., object]) -> None:
+        """Release what belongs to ``fn``."""
+        compat.unload(fn)
+
+
+@dataclass(frozen=True)
+class HelionProgram:
+    """A kernel and the outlines of its arguments; made by `program_of`."""
+
+    kernel: bytes
+    outlines: bytes
+
+    def prepare(self) -> None:
+        """Bind the kernel."""
+        _bound(self)
+
+    def build(self, config: Mapping[str, object]) -> HelionBuilt:
+        """Generate the code of ``config`` and, if it is Triton's, compile it."""
+        bound_kernel, args, mode = _bound(self)
+        fn = compat.generated(bound_kernel, dict(config))
+        if compat.is_triton(bound_kernel):
+            # Host code that looks at the data, which only the measuring process has, is
+            # compiled there, when it launches.
+            with contextlib.suppress(DataDependentOutputException, DynamicOutputShapeException):
+                compat.compile_ahead(fn, args, mode)
+        return HelionBuilt(compat.serialize(fn))
+
+
+def program_of(kernel: Any, args: Sequence[object]) -> HelionProgram:
+    """Pack ``kernel`` and what is to be known of ``args`` without their data."""
+    outlines = tree_map(_outline, tuple(args))
+    return HelionProgram(compat.packed_kernel(kernel), cloudpickle.dumps(outlines))
+
+
+@functools.lru_cache(maxsize=4)
+def _bound(program: HelionProgram) -> tuple[Any, Sequence[object], Any]:
+    kernel = compat.unpacked_kernel(program.kernel)
+    mode = compat.fake_mode()
+    tensors: dict[int, torch.Tensor] = {}
+
+    def tensor_of(leaf: object) -> object:
+        if not isinstance(leaf, _Outline):
+            return leaf
+        if leaf.identity not in tensors:
+            tensors[leaf.identity] = _tensor(leaf, mode)
+        return tensors[leaf.identity]
+
+    args = tree_map(tensor_of, cloudpickle.loads(program.outlines))
+    return compat.bind(kernel, args), args, mode
+
+
+def _outline(leaf: object) -> object:
+    if not isinstance(leaf, torch.Tensor):
+        return leaf
+    return _Outline(
+        shape=tuple(leaf.shape),
+        stride=tuple(leaf.stride()),
+        dtype=leaf.dtype,
+        device=leaf.device,
+        misalignment=leaf.data_ptr() % _ALIGNMENT,
+        identity=id(leaf),
+    )
+
+
+def _tensor(outline: _Outline, mode: Any) -> torch.Tensor:
+    with mode:
+        tensor = torch.empty_strided(
+            outline.shape, outline.stride, dtype=outline.dtype, device=outline.device
+        )
+    tensor.address = outline.misalignment  # type: ignore[attr-defined]
+    return tensor

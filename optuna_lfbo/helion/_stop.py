@@ -1,0 +1,68 @@
+"""When tuning is done."""
+
+from __future__ import annotations
+
+import math
+import time
+
+_PATIENCE = 100
+_PATIENCE_SHARE = 0.5
+_IMPROVEMENT = 0.005
+_EXHAUSTION = 200
+_GRACE_S = 5.0
+
+
+class StopRule:
+    """Decides when no more trials are worth their time.
+
+    Tuning ends without more improvement after ``max(100, half of all)`` measured
+    configurations in a row none of which was at least 0.5 % faster than the best before.
+
+    Args:
+        n_trials: Configurations to measure at most; None for no limit.
+        timeout: Seconds from now; None for no limit.
+    """
+
+    def __init__(self, n_trials: int | None, timeout: float | None) -> None:
+        self._n_trials = n_trials
+        self._deadline = math.inf if timeout is None else time.monotonic() + timeout
+        self._n_started = 0
+        self._n_finished = 0
+        self._n_known = 0
+        self._best = math.inf
+        self._improved_at = 0
+
+    def start(self) -> None:
+        """Enter a configuration that is going to be measured."""
+        self._n_started += 1
+        self._n_known = 0
+
+    def skip(self) -> None:
+        """Enter a trial whose outcome was known beforehand."""
+        self._n_known += 1
+
+    def finish(self, latency_ms: float | None) -> None:
+        """Enter the latency of a configuration, None for a failed one."""
+        self._n_finished += 1
+        if latency_ms is not None and latency_ms < self._best * (1.0 - _IMPROVEMENT):
+            self._best = latency_ms
+            self._improved_at = self._n_finished
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether not even what is in flight should be waited for any longer."""
+        return time.monotonic() >= self._deadline + _GRACE_S
+
+    @property
+    def reason(self) -> str | None:
+        """Why no further configuration should be started, or None to go on."""
+        if self._n_trials is not None and self._n_started >= self._n_trials:
+            return f"{self._n_trials} trials"
+        if time.monotonic() >= self._deadline:
+            return "timeout"
+        if self._n_known >= _EXHAUSTION:
+            return "nothing new to try"
+        patience = max(_PATIENCE, _PATIENCE_SHARE * self._n_finished)
+        if self._n_finished - self._improved_at >= patience:
+            return f"no improvement in {self._n_finished - self._improved_at} trials"
+        return None

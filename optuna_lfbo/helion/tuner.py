@@ -1,0 +1,154 @@
+"""Tuning a kernel as a pipeline: many configurations compile while one is measured."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import optuna
+
+from optuna_lfbo import LFBOSampler
+from optuna_lfbo.helion import _compat
+from optuna_lfbo.helion._final import default_latency, retime, winner_of
+from optuna_lfbo.helion._kernel_task import task_of
+from optuna_lfbo.helion._pipeline import Pipeline
+from optuna_lfbo.helion._progress import Progress
+from optuna_lfbo.helion._stop import StopRule
+from optuna_lfbo.helion._study import open_storage
+from optuna_lfbo.helion.exceptions import KernelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from optuna.samplers import BaseSampler
+    from optuna.storages import BaseStorage
+
+    from optuna_lfbo.helion._compat import Config, Kernel
+    from optuna_lfbo.helion._kernel_task import KernelTask
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """What :func:`tune` found.
+
+    Attributes:
+        config: The fastest configuration, ready for ``helion.kernel(config=...)``.
+        latency_ms: Its latency in milliseconds, from the final comparison.
+        default_latency_ms: That of Helion's default in the same comparison; None if the
+            default does not work.
+        study: All trials.
+        stop_reason: Why tuning ended.
+    """
+
+    config: Config
+    latency_ms: float
+    default_latency_ms: float | None
+    study: optuna.Study
+    stop_reason: str
+
+    @property
+    def speed_up(self) -> float | None:
+        """How many times faster than the default."""
+        return (
+            None if self.default_latency_ms is None else self.default_latency_ms / self.latency_ms
+        )
+
+
+def tune(
+    kernel: Kernel,
+    args: Sequence[object],
+    *,
+    sampler: BaseSampler | None = None,
+    storage: str | BaseStorage | None = None,
+    study_name: str | None = None,
+    n_trials: int | None = None,
+    timeout: float | None = None,
+    show_progress_bar: bool = False,
+) -> TuneResult:
+    """Find the fastest configuration of a Helion kernel for ``args``.
+
+    Configurations compile in as many processes as the machine has cores to spare, while one
+    process measures those that are ready. Candidates that a few launches show to be clearly
+    slower than the best are not measured any further. In the end the best ones, the default
+    and the seeds are timed once more, in turn.
+
+    Example:
+        ::
+
+            result = tune(matmul, (x, y), storage="sqlite:///tuning.db")
+            print(result.config, result.speed_up)
+
+    Args:
+        kernel: A function decorated with ``helion.kernel``.
+        args: Its positional arguments. Their device is the one that is tuned for.
+        sampler: Proposes configurations; an `LFBOSampler` by default.
+        storage: Where the study is kept, as for ``optuna.create_study``. A study that is
+            there already goes on.
+        study_name: Its name; by default one made of the kernel, the arguments and the device.
+        n_trials: Configurations to measure at most, those of an earlier run not counted.
+        timeout: Seconds after which no new configuration is started.
+        show_progress_bar: Whether to show on the terminal what has been found so far.
+
+    Returns:
+        The result; its study holds every trial with the attributes that
+        :class:`HelionObjective` describes, and ``first_look`` on those that were not
+        measured to the end.
+
+    Raises:
+        TypeError: ``kernel`` is not a Helion kernel, or ``args`` do not fit its signature.
+        KernelError: The kernel does not run at all, or no configuration of it does.
+        ValueError: The study is for another kernel, other arguments or another device.
+    """
+    task = task_of(kernel, args)
+    study = optuna.create_study(
+        storage=open_storage(storage),
+        sampler=sampler or LFBOSampler(),
+        study_name=study_name or task.identity.study_name,
+        load_if_exists=True,
+    )
+    return run(task, study, StopRule(n_trials, timeout), show_progress_bar)
+
+
+def run(task: KernelTask, study: optuna.Study, stop: StopRule, show_progress: bool) -> TuneResult:
+    """Tune ``task`` with a study that exists.
+
+    Raises:
+        KernelError: No configuration works.
+    """
+    started = time.perf_counter()
+    task.claim(study)
+    task.enqueue_seeds(study)
+    engine = task.engine()
+    try:
+        pipeline = Pipeline(task, engine, study, stop)
+        with Progress(engine, show_progress) as progress:
+            reason = pipeline.run(progress)
+        if reason != "interrupted":
+            retime(task, engine, study)
+    finally:
+        engine.close()
+    wall_s = time.perf_counter() - started
+    _record(study, reason, wall_s, busy_s=engine.busy_s, asking_s=pipeline.asking_s)
+    best = winner_of(study)
+    if best is None:
+        raise KernelError(
+            f"None of the configurations of {task.kernel.name!r} that were tried works."
+        )
+    config = _compat.completed(task.bound_kernel, best.configuration)
+    return TuneResult(config, best.latency_ms, default_latency(study), study, reason)
+
+
+def _record(
+    study: optuna.Study, reason: str, wall_s: float, busy_s: float, asking_s: float
+) -> None:
+    """Keep how the time was spent."""
+    study.set_user_attr(
+        "tuning",
+        {
+            "stop_reason": reason,
+            "wall_s": round(wall_s, 3),
+            "device_busy_share": round(busy_s / wall_s, 4),
+            "sampler_share": round(asking_s / wall_s, 4),
+        },
+    )
