@@ -83,9 +83,11 @@ __all__ = [
     "packed_kernel",
     "quiet",
     "serialize",
+    "start_server",
     "synchronize_device",
     "unload",
     "unpacked_kernel",
+    "use_cache",
 ]
 
 BoundKernel: TypeAlias = Any
@@ -95,13 +97,16 @@ _IMPORTED_ONCE = "optuna_lfbo.helion._jobs"
 _NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 
-def _process_context() -> Any:
-    """Return the way workers start: forked from a server that has imported everything.
+def start_server() -> Any:
+    """Start, without waiting for it, the process that workers are forked from.
 
     Importing torch, Triton and Helion takes many seconds, forking a process that has them
     some milliseconds, so a killed worker is soon replaced. The server never touches CUDA: its
     children may. It asks NVML, not CUDA, whether there is a device, as torch forbids CUDA in
     the children of a process that has asked CUDA anything.
+
+    Returns:
+        The context to make processes with.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([_IMPORTED_ONCE])
@@ -121,7 +126,7 @@ class Worker(BenchmarkWorker):
     """Helion's killable process, forked from a warm server instead of started from nothing."""
 
     def _start(self) -> None:
-        context = _process_context()
+        context = start_server()
         self._parent_connection, child_connection = context.Pipe(duplex=True)
         self._process = context.Process(
             target=_worker_loop, args=(child_connection, self.device), daemon=True
@@ -167,6 +172,11 @@ def fake_mode() -> FakeTensorMode:
     """
     setattr(FakeTensor, "data_ptr", lambda tensor: getattr(tensor, "address", 0))  # noqa: B010
     return FakeTensorMode()
+
+
+def use_cache(folder: str) -> None:
+    """Make Triton keep what it compiles in ``folder``, where other processes find it."""
+    os.environ["TRITON_CACHE_DIR"] = folder
 
 
 def compile_ahead(fn: CompiledFunction, args: Sequence[object], mode: FakeTensorMode) -> None:

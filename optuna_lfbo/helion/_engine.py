@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 import statistics
 import tempfile
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -22,8 +23,9 @@ from optuna_lfbo.helion._jobs import (
     Failure,
     LoadReference,
     MeasureJob,
+    PrepareCompiler,
+    PrepareMeter,
     RetimeJob,
-    warm_up,
 )
 from optuna_lfbo.helion._outcome import Outcome, one_line
 from optuna_lfbo.helion._pool import Pool
@@ -97,13 +99,16 @@ class Engine:
         self._program = program
         self._compile_limit = compile_limit
         self._measure_limit_s = measure_limit_s
-        self.n_compilers = n_compilers or _n_spare_cores()
-        self._compilers = Pool(self.n_compilers, program.prepare)
-        self._meter = Pool(1, warm_up)
         self._folder = tempfile.TemporaryDirectory(prefix="optuna_lfbo-")
         self._reference = str(Path(self._folder.name) / "reference.pt")
+        cache = str(Path(self._folder.name) / "cache")
+        self.n_compilers = n_compilers or _n_spare_cores()
+        self._prepare_compiler = PrepareCompiler(program, cache)
+        self._compilers = Pool(self.n_compilers, self._prepare_compiler)
+        self._meter = Pool(1, PrepareMeter(cache))
         self._lock = threading.Lock()
         self._measured: dict[str, Future[Outcome]] = {}
+        self._contenders: dict[str, Built] = {}
         self.busy_s = 0.0
 
     def start(self, n_compilers: int) -> None:
@@ -126,7 +131,7 @@ class Engine:
         try:
             torch.save(reference, self._reference, pickle_module=cloudpickle)
             self._meter.run(LoadReference(self._reference), _LOAD_LIMIT_S)
-            self._compilers.run(self._program.prepare, _LOAD_LIMIT_S)
+            self._compilers.run(self._prepare_compiler, _LOAD_LIMIT_S)
         except Exception as error:  # Whatever pickling, importing or binding raises.
             raise KernelError(
                 "The kernel and its arguments cannot be sent to the processes that compile "
@@ -162,6 +167,8 @@ class Engine:
             mine.set_exception(error)
             raise
         mine.set_result(outcome)
+        if outcome.latency_ms is not None and not outcome.first_look:
+            self._contenders[_key(config)] = built
         return outcome
 
     def retime(
@@ -175,11 +182,9 @@ class Engine:
         Raises:
             RuntimeError: One of them fails, or all take too long.
         """
-        builts = [self._built(config)[0] for config in configs]
-        for built in builts:
-            if isinstance(built, Outcome):
-                raise RuntimeError(built.error)
-        job = RetimeJob(builts, self._reference, rounds, repeat)  # type: ignore[arg-type]
+        with ThreadPoolExecutor(max_workers=self.n_compilers) as executor:
+            builts = list(executor.map(self._contender, configs))
+        job = RetimeJob(builts, self._reference, rounds, repeat)
         try:
             answer, seconds = self._meter.run(job, len(builts) * self._measure_limit_s)
         except compat.BenchmarkSubprocessError as error:
@@ -188,6 +193,15 @@ class Engine:
         if isinstance(answer, Failure):
             raise RuntimeError(f"{answer.name}: {answer.message}")
         return answer
+
+    def _contender(self, config: Mapping[str, object]) -> Built:
+        """A configuration that has been measured, here or in an earlier run."""
+        if (known := self._contenders.get(_key(config))) is not None:
+            return known
+        built, _ = self._built(config)
+        if isinstance(built, Outcome):
+            raise RuntimeError(built.error)
+        return built
 
     def _built(self, config: Mapping[str, object]) -> tuple[Built | Outcome, float]:
         """The compiled configuration, or why there is none, and the seconds it took."""
@@ -229,6 +243,10 @@ class Engine:
 
 def _n_spare_cores() -> int:
     return max(1, len(os.sched_getaffinity(0)) - 2)
+
+
+def _key(config: Mapping[str, object]) -> str:
+    return json.dumps(config, sort_keys=True)
 
 
 def _digest(built: Built) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FINAL = "final"
 _CONTENDERS = 6
 _CONTENDER_SHARE = 1.05
+_SEED_SHARE = 1.3
 _ROUNDS = 8
 _FEWEST_ROUNDS = 2
 _MOST_CALLS = 25
@@ -99,17 +100,19 @@ def default_latency(study: optuna.Study) -> float | None:
 
 
 def _finalists(task: Task, study: optuna.Study) -> list[Finalist]:
-    """Without doubles: the best, then the default and the seeds that work."""
+    """Without doubles: the best few, the seeds that are not far off, and the default."""
     trials = measured_trials(study)
     measured = {_text(t.user_attrs["config"]): _finalist(t) for t in reversed(trials)}
     if not measured:
         return []
-    limit = _CONTENDER_SHARE * (trials[0].value or math.inf)
-    best = [_finalist(trial) for trial in trials[:_CONTENDERS] if (trial.value or 0.0) <= limit]
+    fastest = _finalist(trials[0]).latency_ms
+    best = [_finalist(trial) for trial in trials[:_CONTENDERS]]
+    best = [finalist for finalist in best if finalist.latency_ms <= _CONTENDER_SHARE * fastest]
+    seeds = [measured[_text(seed)] for seed in task.seeds if _text(seed) in measured]
+    best += [seed for seed in seeds if seed.latency_ms <= _SEED_SHARE * fastest]
     default = default_latency(study)
     if task.default is not None and default is not None:
         best.append(Finalist(task.default, default, math.nan))
-    best += [measured[_text(seed)] for seed in task.seeds if _text(seed) in measured]
     return list({_text(finalist.configuration): finalist for finalist in best}.values())
 
 

@@ -212,19 +212,46 @@ class RetimeJob:
 
 @dataclass(frozen=True)
 class LoadReference:
-    """Gets a measuring process ready."""
+    """Hands the arguments and the right result to a measuring process."""
 
     reference: str
 
     def __call__(self) -> None:
-        """Read the arguments and the right result."""
+        """Read them."""
         _reference(self.reference)
         compat.synchronize_device()
 
 
-def warm_up() -> None:
-    """Touch the device, which takes a while the first time."""
-    compat.synchronize_device()
+@dataclass(frozen=True)
+class PrepareCompiler:
+    """First job of a compiling process.
+
+    Attributes:
+        program: What it is going to compile.
+        cache: Folder where the measuring process finds what was compiled.
+    """
+
+    program: Program
+    cache: str
+
+    def __call__(self) -> None:
+        """Do once what all configurations need."""
+        compat.use_cache(self.cache)
+        # There are as many such processes as cores.
+        torch.set_num_threads(1)
+        self.program.prepare()
+
+
+@dataclass(frozen=True)
+class PrepareMeter:
+    """First job of a measuring process."""
+
+    cache: str
+
+    def __call__(self) -> None:
+        """Touch the device, which takes a while the first time."""
+        compat.use_cache(self.cache)
+        compat.synchronize_device()
 
 
 @functools.cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from optuna_lfbo.helion import _compat
+from optuna_lfbo.helion._compat_worker import start_server
 from optuna_lfbo.helion._engine import CompileLimit, Engine
 from optuna_lfbo.helion._identity import identity_of
 from optuna_lfbo.helion._outcome import one_line
@@ -94,6 +95,7 @@ def task_of(kernel: Any, args: Any) -> KernelTask:
             f"kernel must be a function decorated with @helion.kernel, got {kernel!r}."
         )
     checked = _checked_args(kernel, args)
+    start_server()
     try:
         bound_kernel = kernel.bind(checked)
     except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from torch._subclasses.fake_tensor import (
     DynamicOutputShapeException,
 )
 from torch.utils._pytree import tree_map
+from tqdm import tqdm
 
 from optuna_lfbo.helion import _compat_worker as compat
 
@@ -67,6 +69,9 @@ class HelionProgram:
 
     def prepare(self) -> None:
         """Bind the kernel."""
+        # torch's code generation makes a progress bar, whose lock between processes would be
+        # reported as leaked when the process is killed.
+        tqdm.set_lock(threading.RLock())
         _bound(self)
 
     def build(self, config: Mapping[str, object]) -> HelionBuilt:
