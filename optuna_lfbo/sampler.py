@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from optuna.logging import get_logger
 from optuna.samplers import BaseSampler, RandomSampler
+from threadpoolctl import ThreadpoolController
 
 from optuna_lfbo._history import RELATIVE_PARAMS_KEY, History
 from optuna_lfbo._search import Search, Settings
@@ -25,6 +27,12 @@ if TYPE_CHECKING:
     from optuna_lfbo._search import Constraint
 
 _logger = get_logger("optuna.lfbo")
+
+
+@functools.cache
+def _libraries() -> ThreadpoolController:
+    """The numerical libraries that have threads; finding them takes some milliseconds."""
+    return ThreadpoolController()
 
 
 class LFBOSampler(BaseSampler):
@@ -136,7 +144,9 @@ class LFBOSampler(BaseSampler):
                 self._search = Search(
                     space, study.direction, self._settings, self._constraint, self._canonical
                 )
-            row = self._search.ask(history, trial.number, self._rng(trial))
+            # On matrices of some hundred rows, more threads only wait for each other.
+            with _libraries().limit(limits=1):
+                row = self._search.ask(history, trial.number, self._rng(trial))
             params = self._search.space.decode(row)
             # Other workers keep away from what this trial is going to be given.
             study._storage.set_trial_system_attr(trial._trial_id, RELATIVE_PARAMS_KEY, params)

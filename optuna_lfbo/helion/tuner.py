@@ -82,7 +82,8 @@ def tune(
     Args:
         kernel: A function decorated with ``helion.kernel``.
         args: Its positional arguments. Their device is the one that is tuned for.
-        sampler: Proposes configurations; an `LFBOSampler` by default.
+        sampler: Proposes configurations; an `LFBOSampler` that knows which parameters are the
+            same configuration by default.
         storage: Where the study is kept, as for ``optuna.create_study``. A study that is
             there already goes on.
         study_name: Its name; by default one made of the kernel, the arguments and the device.
@@ -103,7 +104,7 @@ def tune(
     task = task_of(kernel, args)
     study = optuna.create_study(
         storage=open_storage(storage),
-        sampler=sampler or LFBOSampler(),
+        sampler=sampler or LFBOSampler(canonical=task.space.canonical),
         study_name=study_name or task.identity.study_name,
         load_if_exists=True,
     )
