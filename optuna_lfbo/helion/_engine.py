@@ -21,7 +21,6 @@ from optuna_lfbo.helion import _compat_worker as compat
 from optuna_lfbo.helion._jobs import (
     CompileJob,
     Failure,
-    LoadReference,
     MeasureJob,
     PrepareCompiler,
     PrepareMeter,
@@ -105,7 +104,8 @@ class Engine:
         self.n_compilers = n_compilers or _n_spare_cores()
         self._prepare_compiler = PrepareCompiler(program, cache)
         self._compilers = Pool(self.n_compilers, self._prepare_compiler)
-        self._meter = Pool(1, PrepareMeter(cache))
+        self._prepare_meter = PrepareMeter(cache, self._reference)
+        self._meter = Pool(1, self._prepare_meter)
         self._lock = threading.Lock()
         self._measured: dict[str, Future[Outcome]] = {}
         self._contenders: dict[str, Built] = {}
@@ -130,7 +130,7 @@ class Engine:
         """
         try:
             torch.save(reference, self._reference, pickle_module=cloudpickle)
-            self._meter.run(LoadReference(self._reference), _LOAD_LIMIT_S)
+            self._meter.run(self._prepare_meter, _LOAD_LIMIT_S)
             self._compilers.run(self._prepare_compiler, _LOAD_LIMIT_S)
         except Exception as error:  # Whatever pickling, importing or binding raises.
             raise KernelError(
@@ -211,8 +211,8 @@ class Engine:
         except compat.BenchmarkTimeout:
             reason = f"the compiler had not finished after {limit:.3g} s"
             return Outcome("compile_timeout", error=reason, compile_s=limit), limit
-        except Exception as error:  # The compiler took its process down with it.
-            reason = f"the compiler's process died: {error}"
+        except compat.BenchmarkSubprocessError as error:
+            reason = f"the compiler took its process down: {error}"
             return Outcome("compile_error", error=one_line(reason)), 0.0
         self._compile_limit.add(seconds)
         if isinstance(answer, Failure):
@@ -234,7 +234,11 @@ class Engine:
             limit = self._measure_limit_s
             reason = f"the kernel had not finished after {limit:.3g} s"
             outcome = Outcome("benchmark_timeout", None, reason, compile_s, limit)
-        except Exception as error:  # The device was lost, or the process died.
+        except compat.BenchmarkSubprocessError as error:
+            reason = one_line(f"the kernel took its process down: {error}")
+            seconds = time.perf_counter() - started
+            outcome = Outcome("runtime_error", None, reason, compile_s, seconds)
+        except Exception as error:  # The kernel lost the device, and its process is replaced.
             failure = Failure(type(error).__name__, str(error))
             outcome = measured(failure, compile_s, time.perf_counter() - started)
         self.busy_s += outcome.measure_s

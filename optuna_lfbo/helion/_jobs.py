@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -211,18 +212,6 @@ class RetimeJob:
 
 
 @dataclass(frozen=True)
-class LoadReference:
-    """Hands the arguments and the right result to a measuring process."""
-
-    reference: str
-
-    def __call__(self) -> None:
-        """Read them."""
-        _reference(self.reference)
-        compat.synchronize_device()
-
-
-@dataclass(frozen=True)
 class PrepareCompiler:
     """First job of a compiling process.
 
@@ -244,14 +233,22 @@ class PrepareCompiler:
 
 @dataclass(frozen=True)
 class PrepareMeter:
-    """First job of a measuring process."""
+    """First job of a measuring process.
+
+    Attributes:
+        cache: Folder in which the compiling processes leave what they compiled.
+        reference: Path of the `Reference`, which may be written later.
+    """
 
     cache: str
+    reference: str
 
     def __call__(self) -> None:
-        """Touch the device, which takes a while the first time."""
+        """Touch the device, and read the reference, both of which take a while."""
         compat.use_cache(self.cache)
         compat.synchronize_device()
+        if Path(self.reference).exists():
+            _reference(self.reference)
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -58,6 +59,7 @@ class Pipeline:
         self._stop = stop
         self._capacity = engine.n_compilers + max(2, int(_WAITING_SHARE * engine.n_compilers))
         self._in_flight: dict[Future[Outcome], _Flight] = {}
+        self._running: dict[int, optuna.Trial] = {}
         self._best_ms = best_latency(study)
         self.asking_s = 0.0
 
@@ -94,6 +96,7 @@ class Pipeline:
     def _start_one(self, executor: ThreadPoolExecutor) -> None:
         started = time.perf_counter()
         trial = self._study.ask()
+        self._running[trial.number] = trial
         begun = self._task.begin(trial)
         self.asking_s += time.perf_counter() - started
         if isinstance(begun, Outcome):
@@ -132,11 +135,12 @@ class Pipeline:
             self._study.tell(trial, state=TrialState.FAIL)
         else:
             self._study.tell(trial, outcome.latency_ms)
+        del self._running[trial.number]
 
     def _abandon(self) -> None:
-        """Fail the trials in flight, without a status: their configurations may come again."""
-        for flight in self._in_flight.values():
-            for trial in flight.trials:
+        """Fail the trials that are not told, without a status: their turn may come again."""
+        for trial in self._running.values():
+            with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
                 trial.set_user_attr("error", "tuning ended before it was measured")
-                self._study.tell(trial, state=TrialState.FAIL)
-        self._in_flight.clear()
+            self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+        self._running.clear()

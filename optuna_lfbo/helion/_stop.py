@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 import time
 
-_PATIENCE = 100
+_PATIENCE = 150
 _PATIENCE_SHARE = 0.5
 _IMPROVEMENT = 0.005
-_EXHAUSTION = 200
+_EXHAUSTION = 50
 _GRACE_S = 5.0
 
 
 class StopRule:
     """Decides when no more trials are worth their time.
 
-    Tuning ends without more improvement after ``max(100, half of all)`` measured
+    Tuning ends without more improvement after ``max(150, half of all)`` measured
     configurations in a row none of which was at least 0.5 % faster than the best before.
 
     Args:
         n_trials: Configurations to measure at most; None for no limit.
-        timeout: Seconds from now; None for no limit.
+        timeout: Seconds from now, though at least one configuration is measured; None for no
+            limit.
     """
 
     def __init__(self, n_trials: int | None, timeout: float | None) -> None:
@@ -51,14 +52,14 @@ class StopRule:
     @property
     def is_overdue(self) -> bool:
         """Whether not even what is in flight should be waited for any longer."""
-        return time.monotonic() >= self._deadline + _GRACE_S
+        return self._n_finished > 0 and time.monotonic() >= self._deadline + _GRACE_S
 
     @property
     def reason(self) -> str | None:
         """Why no further configuration should be started, or None to go on."""
         if self._n_trials is not None and self._n_started >= self._n_trials:
             return f"{self._n_trials} trials"
-        if time.monotonic() >= self._deadline:
+        if self._n_started > 0 and time.monotonic() >= self._deadline:
             return "timeout"
         if self._n_known >= _EXHAUSTION:
             return "nothing new to try"

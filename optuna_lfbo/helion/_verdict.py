@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from optuna_lfbo.helion._jobs import Failure, Measurement, Mismatch
@@ -33,6 +34,9 @@ def measured(
 ) -> Outcome:
     """The outcome of a configuration that was compiled and run."""
     if isinstance(answer, Measurement):
+        if not (math.isfinite(answer.latency_ms) and answer.latency_ms > 0.0):
+            reason = f"a latency of {answer.latency_ms} ms was measured"
+            return Outcome("runtime_error", None, reason, compile_s, measure_s)
         return Outcome(
             "ok", answer.latency_ms, None, compile_s, measure_s, first_look=answer.first_look
         )

@@ -11,7 +11,7 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
-from optuna_lfbo.helion import KernelError, TrialFailedError, UnusableDeviceError, helion_objective
+from optuna_lfbo.helion import KernelError, TrialFailedError, helion_objective
 from tests.kernels.suite import add, matmul, pallas, softmax, tensors
 
 if TYPE_CHECKING:
@@ -97,12 +97,13 @@ def test_seeds_are_enqueued_once(objective: HelionObjective) -> None:
     assert len(study.trials) == len(objective.space.seeds)
 
 
-def test_a_seed_whose_trial_was_interrupted_is_enqueued_again() -> None:
-    interruptions = [KeyboardInterrupt]
+def test_a_seed_whose_trial_was_interrupted_is_enqueued_again(tmp_path: Path) -> None:
+    marker = tmp_path / "interrupted"
 
     def check(actual: torch.Tensor, expected: torch.Tensor) -> None:
-        if interruptions:
-            raise interruptions.pop()
+        if not marker.exists():
+            marker.touch()
+            raise KeyboardInterrupt
 
     kernel = pallas(softmax, autotune_baseline_accuracy_check_fn=check)
     with helion_objective(kernel, tensors(SHAPE)) as objective:
@@ -131,18 +132,19 @@ def test_params_that_helion_repairs_to_one_config_are_one_measurement() -> None:
     assert second.user_attrs["compile_s"] == second.user_attrs["measure_s"] == 0
 
 
-def test_a_config_that_failed_fails_again_without_being_measured() -> None:
-    checks = []
+def test_a_config_that_failed_fails_again_without_being_measured(tmp_path: Path) -> None:
+    checks = tmp_path / "checks"
 
     def check(actual: torch.Tensor, expected: torch.Tensor) -> None:
-        checks.append(actual)
-        raise AssertionError(f"wrong\nin check {len(checks)}")
+        with checks.open("a") as file:
+            file.write("checked\n")
+        raise AssertionError("wrong\nby far")
 
     kernel = pallas(softmax, autotune_baseline_accuracy_check_fn=check)
     with helion_objective(kernel, tensors(SHAPE)) as objective:
         study = measure(objective, {BLOCK: 4}, {BLOCK: 4})
-    assert outcome(study, 0) == outcome(study, 1) == ("wrong_result", "wrong in check 1")
-    assert len(checks) == 1
+    assert outcome(study, 0) == outcome(study, 1) == ("wrong_result", "wrong by far")
+    assert checks.read_text() == "checked\n"
 
 
 def test_a_result_that_differs_from_the_baseline_is_wrong() -> None:
@@ -180,41 +182,6 @@ def test_a_compile_error_after_a_success_has_its_reason_too() -> None:
     status, error = outcome(study, 1)
     assert status == "compile_error"
     assert "Too many values for config['block_sizes']" in error
-
-
-def test_an_exception_after_the_launch_is_a_runtime_error() -> None:
-    def check(actual: torch.Tensor, expected: torch.Tensor) -> None:
-        raise RuntimeError("the device \x1b[31mcaught\x1b[0m fire")
-
-    kernel = pallas(softmax, autotune_baseline_accuracy_check_fn=check)
-    with helion_objective(kernel, tensors(SHAPE)) as objective:
-        study = measure(objective, {BLOCK: 4})
-    status, error = outcome(study)
-    assert status == "runtime_error"
-    assert error == "RuntimeError: the device [31mcaught [0m fire"
-
-
-def test_a_device_that_became_unusable_stops_the_study() -> None:
-    def check(actual: torch.Tensor, expected: torch.Tensor) -> None:
-        raise RuntimeError("CUDA error: an illegal memory access was encountered")
-
-    kernel = pallas(softmax, autotune_baseline_accuracy_check_fn=check)
-    study = new_study()
-    study.enqueue_trial({BLOCK: 4})
-    with (
-        helion_objective(kernel, tensors(SHAPE)) as objective,
-        pytest.raises(UnusableDeviceError, match="Trial 0 made the device unusable"),
-    ):
-        study.optimize(objective, n_trials=3, catch=objective.failures)
-    assert len(study.trials) == 1
-    status, error = outcome(study)
-    assert status == "runtime_error"
-    assert "illegal memory access" in error
-    # A new process does not fall into the same hole.
-    with helion_objective(kernel, tensors(SHAPE)) as objective:
-        study.enqueue_trial({BLOCK: 4})
-        study.optimize(objective, n_trials=1, catch=objective.failures)
-    assert outcome(study, 1) == (status, error)
 
 
 def test_what_the_filter_of_the_kernel_excludes_is_rejected() -> None:
