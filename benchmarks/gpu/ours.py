@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import optuna
 
 from benchmarks.gpu.records import Point
 from benchmarks.gpu.tuners import Tuned
-from optuna_lfbo import LFBOSampler
-from optuna_lfbo.helion import helion_objective
+from optuna_lfbo.helion import tune
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
-
-
-@dataclass(frozen=True)
-class _TuneResult:
-    config: dict[str, Any]
-    latency_ms: float
-    stop_reason: str
-
-
-def tune(
-    kernel: Any,
-    args: Sequence[object],
-    *,
-    sampler: optuna.samplers.BaseSampler,
-    storage: BaseStorage,
-    study_name: str,
-) -> _TuneResult:
-    """Stands in for ``optuna_lfbo.helion.tune`` until there is one: a trial at a time."""
-    study = optuna.create_study(study_name=study_name, storage=storage, sampler=sampler)
-    with helion_objective(kernel, args) as objective:
-        objective.enqueue_seeds(study)
-        study.optimize(objective, n_trials=20, catch=objective.failures)
-        return _TuneResult(dict(objective.best_config(study)), study.best_value, "n_trials")
 
 
 class Ours:
@@ -53,10 +27,7 @@ class Ours:
         self._result: Any = None
 
     def run(self, kernel: Any, args: Sequence[object], seed: int) -> None:
-        sampler = LFBOSampler(seed=seed)
-        self._result = tune(
-            kernel, args, sampler=sampler, storage=self._storage, study_name=self._STUDY
-        )
+        self._result = tune(kernel, args, seed=seed, storage=self._storage, study_name=self._STUDY)
 
     def result(self, folder: Path, started: float) -> Tuned:
         if self._STUDY not in optuna.get_all_study_names(self._storage):

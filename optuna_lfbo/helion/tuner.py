@@ -60,6 +60,7 @@ def tune(
     args: Sequence[object],
     *,
     sampler: BaseSampler | None = None,
+    seed: int | None = None,
     storage: str | BaseStorage | None = None,
     study_name: str | None = None,
     n_trials: int | None = None,
@@ -84,6 +85,7 @@ def tune(
         args: Its positional arguments. Their device is the one that is tuned for.
         sampler: Proposes configurations; an `LFBOSampler` that knows which parameters are the
             same configuration by default.
+        seed: Of the default sampler. Runs differ even so, as they depend on timings.
         storage: Where the study is kept, as for ``optuna.create_study``. A study that is
             there already goes on.
         study_name: Its name; by default one made of the kernel, the arguments and the device.
@@ -104,7 +106,7 @@ def tune(
     task = task_of(kernel, args)
     study = optuna.create_study(
         storage=open_storage(storage),
-        sampler=sampler or LFBOSampler(canonical=task.space.canonical),
+        sampler=sampler or LFBOSampler(seed=seed, canonical=task.space.canonical),
         study_name=study_name or task.identity.study_name,
         load_if_exists=True,
     )
