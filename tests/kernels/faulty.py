@@ -37,11 +37,12 @@ def check(actual: torch.Tensor, expected: torch.Tensor) -> None:
         time.sleep(3600.0)
 
 
-def kernel(**settings: object) -> helion.Kernel:
+def kernel(backend: str = "pallas", **settings: object) -> helion.Kernel:
+    if backend == "pallas":
+        settings["pallas_interpret"] = True
     return helion.kernel(
         faulty,
-        backend="pallas",
-        pallas_interpret=True,
+        backend=backend,
         static_shapes=True,
         autotune_baseline_fn=lambda x: x,
         autotune_baseline_accuracy_check_fn=check,
