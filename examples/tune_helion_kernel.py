@@ -21,12 +21,12 @@ import helion.language as hl
 import optuna
 import torch
 
-from optuna_lfbo import LFBOSampler, helion_objective
+from optuna_lfbo.helion import tune
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from optuna_lfbo.helion import HelionObjective
+    from optuna_lfbo.helion import TuneResult
 
 ON_GPU = torch.cuda.is_available()
 SETTINGS: dict[str, Any] = {"static_shapes": True}
@@ -91,21 +91,20 @@ def arguments_of(kernel: str) -> tuple[torch.Tensor, ...]:
     return tuple(torch.randn(shape, device=device, dtype=dtype) for shape in shapes)
 
 
-def report(study: optuna.Study, objective: HelionObjective) -> None:
-    """Print what the study has found."""
-    statuses = Counter(t.user_attrs.get("status", t.state.name.lower()) for t in study.trials)
-    print("\noutcomes: " + ", ".join(f"{n} {status}" for status, n in statuses.most_common()))
-    if not any(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials):
-        raise SystemExit("no configuration could be measured")
-    default = study.user_attrs.get("default_latency_ms")
-    if default is not None:
-        print(f"default:  {default:10.4f} ms")
-    print(f"best:     {study.best_value:10.4f} ms  (trial {study.best_trial.number})")
-    if default is not None:
-        print(f"speed-up: {default / study.best_value:10.2f} x")
-    best = objective.best_config(study)
+def report(result: TuneResult) -> None:
+    """Print what has been found."""
+    statuses = Counter(
+        trial.user_attrs.get("status", trial.state.name.lower()) for trial in result.study.trials
+    )
+    print(f"\nstopped:  {result.stop_reason}")
+    print("outcomes: " + ", ".join(f"{n} {status}" for status, n in statuses.most_common()))
+    if result.default_latency_ms is not None:
+        print(f"default:  {result.default_latency_ms:10.4f} ms")
+    print(f"best:     {result.latency_ms:10.4f} ms")
+    if result.speed_up is not None:
+        print(f"speed-up: {result.speed_up:10.2f} x")
     settings = "".join(f", {name}={value!r}" for name, value in SETTINGS.items())
-    print(f"\n@helion.kernel(config={best!r}{settings})")
+    print(f"\n@helion.kernel(config={result.config!r}{settings})")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -119,36 +118,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
 
     device = torch.cuda.get_device_name() if ON_GPU else "the CPU (Pallas interpreter)"
-    print(f"tuning {options.kernel} on {device}")
-    with helion_objective(KERNELS[options.kernel], arguments_of(options.kernel)) as objective:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study = optuna.create_study(
-            study_name=objective.study_name,
-            storage=options.storage,
-            sampler=LFBOSampler(seed=options.seed, canonical=objective.space.canonical),
-            load_if_exists=True,
-        )
-        finished = sum(trial.state.is_finished() for trial in study.trials)
-        print(
-            f"{'resuming' if finished else 'starting'} study {study.study_name} in "
-            f"{options.storage}" + (f" with {finished} finished trials" if finished else "")
-        )
-        objective.enqueue_seeds(study)
-        # Failed trials are counted at the end; logged, each would break the progress bar.
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        try:
-            study.optimize(
-                objective,
-                n_trials=options.trials,
-                timeout=options.timeout,
-                catch=objective.failures,
-                show_progress_bar=True,
-            )
-        except KeyboardInterrupt:
-            print("\ninterrupted; the same command goes on from here")
-        report(study, objective)
+    print(f"tuning {options.kernel} on {device}, with the study in {options.storage}")
+    # Failed trials are counted at the end; logged, each would break the progress line.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    result = tune(
+        KERNELS[options.kernel],
+        arguments_of(options.kernel),
+        n_trials=options.trials,
+        timeout=options.timeout,
+        storage=options.storage,
+        seed=options.seed,
+        show_progress_bar=True,
+    )
+    report(result)
 
 
-# Helion's worker processes import this file again.
+# The processes that compile and measure import this file again.
 if __name__ == "__main__":
     main()

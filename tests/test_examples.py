@@ -33,11 +33,13 @@ def test_tuning_a_helion_kernel_resumes(
 ) -> None:
     storage = f"sqlite:///{tmp_path}/tuning.db"
     example = load("tune_helion_kernel")
-    for message in ("starting study", "resuming study"):
-        example.main(["softmax", "--trials", "3", "--storage", storage, "--seed", "0"])
+    n_trials = []
+    for _ in range(2):
+        example.main(["softmax", "--trials", "2", "--storage", storage, "--seed", "0"])
         output = capsys.readouterr().out
-        assert message in output
+        assert "stopped:  2 trials" in output
         assert "speed-up:" in output
         assert "@helion.kernel(config=" in output
-    (study,) = optuna.get_all_study_summaries(storage)
-    assert study.n_trials == 6
+        (study,) = optuna.get_all_study_summaries(storage)
+        n_trials.append(study.n_trials)
+    assert n_trials[0] < n_trials[1]

@@ -164,11 +164,12 @@ class MeasureJob:
 
         The fastest of a few calls decides, as single ones may be several times too slow while
         compilers run beside them. The window is as long as that number of calls of a candidate
-        that even so cannot be good, so slower ones are called less often.
+        that even so cannot be good, so slower ones are called less often, and never longer
+        than that of a whole measurement.
         """
         if self.best_ms is None:
             return None
-        window = 3.0 * self.best_ms * _FIRST_LOOK_CALLS
+        window = min(3.0 * self.best_ms * _FIRST_LOOK_CALLS, _WINDOW_MS)
         latency = compat.milliseconds(call, window_ms=window, mode="min", events=events)
         return latency if latency > _CLEARLY_SLOWER * self.best_ms else None
 
