@@ -76,16 +76,24 @@ def default_config(bound_kernel: BoundKernel) -> Config:
     return default
 
 
-def completed(bound_kernel: BoundKernel, config: Config | Mapping[str, object]) -> Config:
+def completed(bound_kernel: BoundKernel, config: Mapping[str, object]) -> Config:
     """Return ``config`` with defaults for what it leaves out, checked by Helion.
 
     Raises:
         InvalidConfig: It is not a configuration of this kernel.
     """
-    entries = {**default_config(bound_kernel).config, **dict(config)}
-    merged = Config.from_dict(copy.deepcopy(entries))
-    bound_kernel.config_spec.normalize(merged)
-    return merged
+    return normalized(bound_kernel, {**default_config(bound_kernel), **config})
+
+
+def normalized(bound_kernel: BoundKernel, config: Mapping[str, object]) -> Config:
+    """Return ``config`` as Helion writes it.
+
+    Raises:
+        InvalidConfig: It is not a configuration of this kernel.
+    """
+    copied = Config.from_dict(copy.deepcopy(dict(config)))
+    bound_kernel.config_spec.normalize(copied)
+    return copied
 
 
 def seed_configs(bound_kernel: BoundKernel, generation: ConfigGeneration) -> list[Config]:

@@ -19,14 +19,13 @@ class Case:
         fn: The kernel's function, not decorated yet.
         make_args: Arguments on a device: small on the CPU, of a realistic size elsewhere.
         reference: The same in plain PyTorch.
-        settings: Of the decorator, for every backend.
-        unsupported: Why a backend of Helion, by its name, cannot bind or run it.
+        unsupported: The platforms on which Helion does not compile it, or computes something
+            else, and why.
     """
 
     fn: Callable[..., Any]
     make_args: Callable[[str], tuple[Any, ...]]
     reference: Callable[..., Any]
-    settings: Mapping[str, Any] = field(default_factory=dict)
     unsupported: Mapping[str, str] = field(default_factory=dict)
 
 

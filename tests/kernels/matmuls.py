@@ -45,9 +45,7 @@ def batched_matmul(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     for tile_b, tile_m, tile_n in hl.tile([b, m, n]):
         acc = hl.zeros([tile_b, tile_m, tile_n], dtype=torch.float32)
         for tile_k in hl.tile(k):
-            acc = torch.baddbmm(
-                acc, x[tile_b, tile_m, tile_k], y[tile_b, tile_k, tile_n]
-            )
+            acc = torch.baddbmm(acc, x[tile_b, tile_m, tile_k], y[tile_b, tile_k, tile_n])
         out[tile_b, tile_m, tile_n] = acc.to(x.dtype)
     return out
 
@@ -133,9 +131,7 @@ def _attention_reference(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> t
 
 CASES = {
     "matmul": Case(matmul, _matmul_args, torch.matmul),
-    "split_k_matmul": Case(
-        split_k_matmul, _split_k_args, lambda x, y: x.float() @ y.float()
-    ),
+    "split_k_matmul": Case(split_k_matmul, _split_k_args, lambda x, y: x.float() @ y.float()),
     "batched_matmul": Case(batched_matmul, _batched_args, torch.bmm),
     "gated_matmul": Case(gated_matmul, _gated_args, gated_reference),
     "attention": Case(attention, _attention_args, _attention_reference),

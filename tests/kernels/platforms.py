@@ -15,6 +15,7 @@ from unittest import mock
 
 import helion
 from helion._hardware import HardwareInfo
+from helion.autotuner.config_spec import VALID_KEYS
 from helion.language import loops
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tests.kernels.case import Case
+
+
+HELION_1_4 = "cross_loop_pipeline" not in VALID_KEYS
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,7 @@ class Platform:
             yield
 
     def kernel(self, case: Case, **settings: Any) -> helion.Kernel:
-        return helion.kernel(
-            case.fn, static_shapes=True, **{**self.settings, **case.settings, **settings}
-        )
+        return helion.kernel(case.fn, static_shapes=True, **{**self.settings, **settings})
 
     def bind(self, case: Case, **settings: Any) -> Any:
         """Bind the kernel to arguments on the device, within :meth:`simulated`."""
@@ -119,7 +121,7 @@ def _answer(stack: contextlib.ExitStack, name: str, answer: object) -> None:
         if module_name.split(".")[0] == "helion" and callable(vars(module).get(name))
     ]
     for module in holders:
-        stack.enter_context(mock.patch.object(module, name, lambda *args, **kwargs: answer))
+        stack.enter_context(mock.patch.object(module, name, return_value=answer))
 
 
 @contextlib.contextmanager
@@ -131,7 +133,7 @@ def _with_the_loops_of_triton() -> Iterator[None]:
 
     def with_triton(*args: Any, **kwargs: Any) -> None:
         with (
-            mock.patch("helion._utils.triton_is_available", lambda: True),
+            mock.patch("helion._utils.triton_is_available", return_value=True),
             mock.patch.dict(sys.modules, {"triton": triton, "triton.language": language}),
         ):
             original(*args, **kwargs)

@@ -51,6 +51,15 @@ def embedding(indices: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     return out
 
 
+def page_gather(indices: torch.Tensor, pages: torch.Tensor) -> torch.Tensor:
+    n = indices.size(0)
+    _, height, width = pages.size()
+    out = torch.empty([n, height, width], dtype=pages.dtype, device=pages.device)
+    for tile in hl.tile(n):
+        out[tile, :, :] = pages[indices[tile], :, :]
+    return out
+
+
 def horner(x: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
     """Evaluate a polynomial, with tunables of every kind that cancel out."""
     n_terms = hl.specialize(coefficients.size(0))
@@ -94,6 +103,11 @@ def _embedding_args(device: str) -> tuple[torch.Tensor, ...]:
     return integers(device, words, n), normal(device, words, width)
 
 
+def _page_args(device: str) -> tuple[torch.Tensor, ...]:
+    n, pages = (16, 64) if is_small(device) else (4096, 65536)
+    return integers(device, pages, n), normal(device, pages, 8, 128)
+
+
 def _horner_args(device: str) -> tuple[torch.Tensor, ...]:
     n = 4096 if is_small(device) else 1 << 22
     return normal(device, n), normal(device, 5, dtype=torch.float32)
@@ -104,5 +118,6 @@ CASES = {
     "scale_5d": Case(scale_5d, _scale_args, torch.mul),
     "decay": Case(decay, _decay_args, decay_reference),
     "embedding": Case(embedding, _embedding_args, lambda i, table: table[i.long()]),
+    "page_gather": Case(page_gather, _page_args, lambda i, pages: pages[i.long()]),
     "horner": Case(horner, _horner_args, polynomial),
 }

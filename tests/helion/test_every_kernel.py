@@ -1,0 +1,87 @@
+"""What holds for every kernel of the suite on every platform."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+
+import helion
+import pytest
+import torch
+from hypothesis import given, settings
+
+from optuna_lfbo.helion import KernelSpace
+from tests.helion.spaces import SUPPORTED, bound_kernel, params_of, space_of
+from tests.kernels.platforms import PLATFORMS
+from tests.kernels.suite import CASES
+
+UNSUPPORTED = [(platform, name) for name, case in CASES.items() for platform in case.unsupported]
+
+
+def n_examples(platform: str) -> int:
+    # The other platforms differ from one of these in a few keys.
+    return 500 if platform in ("triton-hopper", "pallas") else 50
+
+
+@pytest.mark.parametrize(("platform", "name"), SUPPORTED)
+def test_params_make_a_config_that_survives_the_round_trip(platform: str, name: str) -> None:
+    with bound_kernel(platform, name) as bound:
+        space = KernelSpace(bound)
+
+        @settings(max_examples=n_examples(platform))
+        @given(params=params_of(space))
+        def check(params: dict[str, object]) -> None:
+            config = space.config(params)
+            bound.config_spec.normalize(copy.deepcopy(config))
+            assert space.config(space.params(config)) == config
+
+        check()
+
+
+@pytest.mark.parametrize(("platform", "name"), SUPPORTED)
+def test_what_helion_generates_survives_the_round_trip(platform: str, name: str) -> None:
+    random.seed(0)
+    with bound_kernel(platform, name) as bound:
+        space = KernelSpace(bound)
+        generation = bound.config_spec.create_config_generation()
+        for _ in range(n_examples(platform)):
+            config = generation.random_config()
+            stored = json.loads(json.dumps(config.config))
+            assert space.config(space.params(stored)) == config
+
+
+def without_nones(config: helion.Config) -> dict[str, object]:
+    return {key: value for key, value in config.items() if value is not None}
+
+
+@pytest.mark.parametrize(("platform", "name"), SUPPORTED)
+def test_seeds_start_with_the_default_and_lie_in_the_space(platform: str, name: str) -> None:
+    with bound_kernel(platform, name) as bound:
+        space = KernelSpace(bound)
+        assert space.seeds[0] == space.default
+        assert without_nones(space.default) == without_nones(bound.config_spec.default_config())
+        assert len(set(space.seeds)) == len(space.seeds)
+        for seed in space.seeds:
+            assert space.config(space.params(seed)) == seed
+
+
+def run(platform: str, name: str) -> None:
+    """Compare the default configuration's result with the reference's."""
+    with space_of(platform, name) as space:
+        case = CASES[name]
+        kernel = PLATFORMS[platform].kernel(case, config=space.default)
+        actual = kernel(*case.make_args("cpu"))
+        expected = case.reference(*case.make_args("cpu"))
+        torch.testing.assert_close(actual, expected, rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("name", [name for platform, name in SUPPORTED if platform == "pallas"])
+def test_the_kernel_computes_what_its_reference_does(name: str) -> None:
+    run("pallas", name)
+
+
+@pytest.mark.parametrize(("platform", "name"), UNSUPPORTED)
+def test_what_is_called_unsupported_is_so(platform: str, name: str) -> None:
+    with pytest.raises((helion.exc.BaseError, AssertionError)):
+        run(platform, name)
