@@ -45,7 +45,7 @@ def space_of(platform: str, name: str) -> Iterator[KernelSpace]:
 
 
 def params_of(space: KernelSpace) -> st.SearchStrategy[dict[str, Any]]:
-    """Draw all values at once, a byte for each, for that is ten times as fast."""
+    """Draw all values at once, a byte for each: twice as fast as a draw for each."""
     values = {name: _values_of(d) for name, d in space.distributions.items()}
 
     def params(drawn: bytes) -> dict[str, Any]:

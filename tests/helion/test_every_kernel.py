@@ -20,8 +20,8 @@ UNSUPPORTED = [(platform, name) for name, case in CASES.items() for platform in 
 
 
 def n_examples(platform: str) -> int:
-    # The other platforms differ from one of these in a few keys.
-    return 500 if platform in ("triton-hopper", "pallas") else 50
+    # The other GPUs differ from this one in a few keys, and Pallas has little to choose.
+    return {"triton-hopper": 500, "pallas": 100}.get(platform, 25)
 
 
 @pytest.mark.parametrize(("platform", "name"), SUPPORTED)
@@ -34,7 +34,11 @@ def test_params_make_a_config_that_survives_the_round_trip(platform: str, name: 
         def check(params: dict[str, object]) -> None:
             config = space.config(params)
             bound.config_spec.normalize(copy.deepcopy(config))
-            assert space.config(space.params(config)) == config
+            canonical = space.params(config)
+            assert space.config(canonical) == config
+            assert space.canonical(params) == canonical
+            for parameter, distribution in space.distributions.items():
+                assert distribution._contains(distribution.to_internal_repr(canonical[parameter]))
 
         check()
 
