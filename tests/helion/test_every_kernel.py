@@ -22,7 +22,7 @@ UNSUPPORTED = [(platform, name) for name, case in CASES.items() for platform in 
 
 def n_examples(platform: str) -> int:
     # 500 on GPUs for each kernel; without one, and for Pallas, there is less to choose.
-    counts = {"triton-hopper": 300, "triton-blackwell": 100, "triton-mi300": 100, "pallas": 100}
+    counts = {"triton-hopper": 400, "triton-blackwell": 100, "triton-mi300": 25, "pallas": 100}
     return counts.get(platform, 10)
 
 
