@@ -36,6 +36,11 @@ def normal(device: str, *shape: int, dtype: torch.dtype | None = None) -> torch.
     return values.to(device, dtype or (torch.float32 if device == "cpu" else torch.bfloat16))
 
 
+def normals(device: str, n: int, *shape: int) -> tuple[torch.Tensor, ...]:
+    """Return ``n`` tensors that differ, each in memory of its own."""
+    return tuple(part.clone() for part in normal(device, n, *shape).unbind())
+
+
 def integers(device: str, high: int, *shape: int) -> torch.Tensor:
     """Return the same integers in [0, high) each time."""
     generator = torch.Generator().manual_seed(sum(shape))

@@ -9,7 +9,7 @@ import helion.language as hl
 import torch
 from helion.autotuner.config_fragment import PowerOfTwoFragment
 
-from tests.kernels.case import Case, is_small, normal
+from tests.kernels.case import Case, is_small, normal, normals
 
 
 def matmul(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -112,17 +112,13 @@ def _batched_args(device: str) -> tuple[torch.Tensor, ...]:
 
 def _gated_args(device: str) -> tuple[torch.Tensor, ...]:
     m, k, n = (64, 2048, 128) if is_small(device) else (4096, 16384, 4096)
-    half = torch.bfloat16
-    return (
-        normal(device, m, k, dtype=half),
-        normal(device, k, n, dtype=half),
-        normal(device, m, k, dtype=half),
-    )
+    x, gate = (part.to(torch.bfloat16) for part in normals(device, 2, m, k))
+    return x, normal(device, k, n, dtype=torch.bfloat16), gate
 
 
 def _attention_args(device: str) -> tuple[torch.Tensor, ...]:
     shape = (2, 128, 128) if is_small(device) else (64, 2048, 128)
-    return normal(device, *shape), normal(device, *shape), normal(device, *shape)
+    return normals(device, 3, *shape)
 
 
 def _attention_reference(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:

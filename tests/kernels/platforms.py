@@ -41,10 +41,6 @@ class Platform:
     settings: Mapping[str, Any] = field(default_factory=dict)
     answers: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def backend(self) -> str:
-        return str(self.settings.get("backend", "triton"))
-
     @contextlib.contextmanager
     def simulated(self) -> Iterator[None]:
         """Let Helion believe in the device, while kernels are bound and while they are used."""

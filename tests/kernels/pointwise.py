@@ -10,7 +10,7 @@ from helion.autotuner.config_fragment import (
     IntegerFragment,
 )
 
-from tests.kernels.case import Case, integers, is_small, normal
+from tests.kernels.case import Case, integers, is_small, normal, normals
 
 
 def add(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -85,7 +85,7 @@ def polynomial(x: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
 
 def _add_args(device: str) -> tuple[torch.Tensor, ...]:
     shape = (8, 16, 128) if is_small(device) else (64, 1024, 512)
-    return normal(device, *shape), normal(device, *shape)
+    return normals(device, 2, *shape)
 
 
 def _scale_args(device: str) -> tuple[torch.Tensor, float]:
@@ -95,7 +95,8 @@ def _scale_args(device: str) -> tuple[torch.Tensor, float]:
 
 def _decay_args(device: str) -> tuple[torch.Tensor, torch.Tensor, float]:
     n = 2048 if is_small(device) else 1 << 24
-    return normal(device, n), normal(device, n), 0.1
+    parameters, gradients = normals(device, 2, n)
+    return parameters, gradients, 0.1
 
 
 def _embedding_args(device: str) -> tuple[torch.Tensor, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import helion.language as hl
 import torch
 
-from tests.kernels.case import Case, integers, is_small, normal
+from tests.kernels.case import Case, integers, is_small, normal, normals
 from tests.kernels.platforms import HELION_1_4, PLATFORMS
 
 _EPSILON = 1e-5
@@ -149,7 +149,7 @@ def _rows(device: str) -> torch.Tensor:
 
 def _layer_norm_args(device: str) -> tuple[torch.Tensor, ...]:
     x = _rows(device)
-    weight, bias = normal(device, 2, x.size(1)).unbind()
+    weight, bias = normals(device, 2, x.size(1))
     return x, weight, bias
 
 
