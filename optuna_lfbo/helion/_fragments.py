@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard, cast
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from optuna_lfbo.helion import _compat
+from optuna_lfbo.helion import _compat_space
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -169,49 +169,64 @@ class _List:
         return _merged(element.encode(item) for element, item in pairs)
 
 
-def codec_of(name: str, fragment: object) -> Codec:
+def codec_of(name: str, fragment: object, seeds: Sequence[object] = ()) -> Codec:
     """Return the codec of one Helion fragment.
 
     Args:
         name: The configuration key, with the index of the entry if it is a list's.
         fragment: An instance of one of Helion's fragment classes.
+        seeds: Values that must have parameters even if they lie outside what Helion's own
+            searches draw from, as many of the compiler's block sizes do.
 
     Raises:
         NotImplementedError: Helion uses a fragment class that is not known here.
     """
     match fragment:
-        case _compat.PowerOfTwoFragment():
-            return _power_of_two(name, fragment.low, fragment.high)
-        case _compat.IntegerFragment():
-            return _integer(name, fragment.low, fragment.high)
-        case _compat.BooleanFragment():
+        case _compat_space.PowerOfTwoFragment():
+            return _power_of_two(name, fragment.low, fragment.high, seeds)
+        case _compat_space.IntegerFragment():
+            return _integer(name, fragment.low, fragment.high, seeds)
+        case _compat_space.BooleanFragment():
             return _choice(name, (False, True))
-        case _compat.EnumFragment():
-            return _choice(name, _compat.searched_choices(fragment))
-        case _compat.NumThreadsFragment():
+        case _compat_space.EnumFragment():
+            return _choice(name, (*_compat_space.searched_choices(fragment), *seeds))
+        case _compat_space.NumThreadsFragment():
             # 0 leaves the number to Helion, so the exponents alone would not do.
-            exponents = range(fragment.high.bit_length())
-            return _choice(name, (0, *(1 << exponent for exponent in exponents)))
-        case _compat.PermutationFragment():
+            powers = (1 << exponent for exponent in range(fragment.high.bit_length()))
+            return _choice(name, (0, *powers, *seeds))
+        case _compat_space.PermutationFragment():
             return _permutation(name, fragment.length)
-        case _compat.ListOf():
-            names = (f"{name}[{i}]" for i in range(fragment.length))
-            return _List(name, tuple(codec_of(element, fragment.inner) for element in names))
+        case _compat_space.ListOf():
+            return _list(name, fragment, seeds)
     raise NotImplementedError(
         f"Helion's search space has a fragment of the unknown class "
         f"{type(fragment).__name__} at {name!r}; a newer optuna_lfbo may know it."
     )
 
 
-def _power_of_two(name: str, low: int, high: int) -> Codec:
+def _list(name: str, fragment: _compat_space.ListOf, seeds: Sequence[object]) -> Codec:
+    columns = zip(*cast("Sequence[Sequence[object]]", seeds), strict=True)
+    seeds_of = dict(enumerate(columns))
+    elements = (
+        codec_of(f"{name}[{i}]", fragment.inner, seeds_of.get(i, ()))
+        for i in range(fragment.length)
+    )
+    return _List(name, tuple(elements))
+
+
+def _power_of_two(name: str, low: int, high: int, seeds: Sequence[object]) -> Codec:
     if not (_is_power_of_two(low) and _is_power_of_two(high)):
         raise ValueError(f"The bounds of {name!r} must be powers of two, got [{low}, {high}].")
+    values = [low, high, *filter(_is_power_of_two, seeds)]
+    low, high = min(values), max(values)
     if low == high:
         return _Constant(name, low)
     return _PowerOfTwo(_Integer(f"log2_{name}", low.bit_length() - 1, high.bit_length() - 1))
 
 
-def _integer(name: str, low: int, high: int) -> Codec:
+def _integer(name: str, low: int, high: int, seeds: Sequence[object]) -> Codec:
+    values = [low, high, *(seed for seed in seeds if type(seed) is int)]
+    low, high = min(values), max(values)
     return _Constant(name, low) if low == high else _Integer(name, low, high)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from optuna_lfbo.helion import _compat
+from optuna_lfbo.helion import _compat_space
 from optuna_lfbo.helion._fragments import codec_of
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import optuna
 
-    from optuna_lfbo.helion._compat import BoundKernel, Config
+    from optuna_lfbo.helion._compat_space import BoundKernel, Config
     from optuna_lfbo.helion._fragments import ParamValue
 
 
@@ -34,7 +34,8 @@ class KernelSpace:
       ``loop_orders[0]``; a longer one is a rank for each element, ``loop_orders[0].rank[3]``.
 
     An entry with a single possible value, or one that ``autotune_config_overrides`` pins, is
-    not a parameter.
+    not a parameter. A range or a list of choices includes the values of the seeds, which may lie
+    outside what Helion's own searches draw from.
 
     Args:
         bound_kernel: What ``kernel.bind(args)`` of a Helion kernel returns.
@@ -51,19 +52,20 @@ class KernelSpace:
 
     def __init__(self, bound_kernel: BoundKernel) -> None:
         self._bound_kernel = bound_kernel
-        self._generation = _compat.config_generation(bound_kernel)
+        self._generation = _compat_space.config_generation(bound_kernel)
+        self.seeds: list[Config] = _compat_space.seed_configs(bound_kernel, self._generation)
+        self.default: Config = self.seeds[0]
+        flat_seeds = [self._generation.flatten(seed) for seed in self.seeds]
+        self._default_flat = flat_seeds[0]
         self._slots = [
-            (index, codec_of(name, fragment))
-            for name, index, fragment in _compat.searched_fragments(self._generation)
+            (index, codec_of(name, fragment, [flat[index] for flat in flat_seeds]))
+            for name, index, fragment in _compat_space.searched_fragments(self._generation)
         ]
         self.distributions: dict[str, BaseDistribution] = {
             name: distribution
             for _, codec in self._slots
             for name, distribution in codec.distributions.items()
         }
-        self.seeds: list[Config] = _compat.seed_configs(bound_kernel, self._generation)
-        self.default: Config = self.seeds[0]
-        self._default_flat = self._generation.flatten(self.default)
 
     def suggest(self, trial: optuna.Trial) -> dict[str, ParamValue]:
         """Ask ``trial`` for a value of every parameter."""
@@ -102,7 +104,11 @@ class KernelSpace:
             ValueError: A value of it lies outside the search space.
             helion.exc.InvalidConfig: It is not a configuration of this kernel.
         """
-        return self._encoded(_compat.completed(self._bound_kernel, config))
+        complete = _compat_space.normalized(self._bound_kernel, {**self.default, **config})
+        flat = self._generation.flatten(complete)
+        params = self._encoded(flat)
+        _check_nothing_is_lost(complete, self._generation.unflatten(flat))
+        return params
 
     def canonical(self, params: Mapping[str, ParamValue]) -> dict[str, ParamValue]:
         """Return the parameters that stand for all that give the same configuration.
@@ -118,12 +124,11 @@ class KernelSpace:
                 configuration lies outside the search space.
         """
         try:
-            return self._encoded(self.config(params))
-        except _compat.InvalidConfig:
+            return self._encoded(self._generation.flatten(self.config(params)))
+        except _compat_space.InvalidConfig:
             return dict(params)
 
-    def _encoded(self, config: Config) -> dict[str, ParamValue]:
-        flat = self._generation.flatten(config)
+    def _encoded(self, flat: list[object]) -> dict[str, ParamValue]:
         return {
             name: value
             for index, codec in self._slots
@@ -143,3 +148,13 @@ def _wrong_names(given: Any, expected: Any) -> str:
         "params must have exactly the names of the space's distributions; "
         f"missing: {missing}, unknown: {unknown}."
     )
+
+
+def _check_nothing_is_lost(given: Config, meant: Config) -> None:
+    # Helion drops some entries that have no effect, which is as good as None.
+    keys = [key for key in {**given, **meant} if given.get(key) != meant.get(key)]
+    if keys:
+        lost, instead = ({key: config.get(key) for key in keys} for config in (given, meant))
+        raise ValueError(
+            f"{lost} cannot be expressed in this search space; the nearest in it is {instead}."
+        )

@@ -77,6 +77,35 @@ def test_the_default_and_random_values_survive_the_round_trip(
         assert type(decoded) is type(value)
 
 
+@pytest.mark.parametrize(
+    ("fragment", "seeds", "expected"),
+    [
+        (BlockSizeFragment(16, 256, 32), [1, 64, 1024], {"log2_k": IntDistribution(0, 10)}),
+        (PowerOfTwoFragment(8, 8, 8), [4], {"log2_k": IntDistribution(2, 3)}),
+        (IntegerFragment(1, 8, 2), [0, 9], {"k": IntDistribution(0, 9)}),
+        (EnumFragment(("a", "b")), ["c"], {"k": CategoricalDistribution(("a", "b", "c"))}),
+        (
+            NumThreadsFragment(4),
+            [96],
+            {"k": CategoricalDistribution((0, 1, 2, 4, 96))},
+        ),
+        (
+            ListOf(IntegerFragment(0, 4), 2),
+            [[0, 5], [0, 6]],
+            {"k[0]": IntDistribution(0, 4), "k[1]": IntDistribution(0, 6)},
+        ),
+    ],
+    ids=repr,
+)
+def test_the_values_of_seeds_are_in_the_space(
+    fragment: ConfigSpecFragment, seeds: list[Any], expected: dict[str, Any]
+) -> None:
+    codec = codec_of("k", fragment, seeds)
+    assert codec.distributions == expected
+    for seed in seeds:
+        assert codec.decode(codec.encode(seed)) == seed
+
+
 @pytest.mark.parametrize("length", [4, 5])
 def test_every_permutation_survives_the_round_trip(length: int) -> None:
     codec = codec_of("k", PermutationFragment(length))

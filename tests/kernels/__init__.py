@@ -1,1 +1,1 @@
-"""Helion kernels for the tests, each decorated anew for the backend that a test wants."""
+"""Helion kernels of every kind, and stand-ins for the devices that they are bound to."""
