@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,3 +42,15 @@ def test_tuning_a_helion_kernel_resumes(
         assert "@helion.kernel(config=" in output
     (study,) = optuna.get_all_study_summaries(storage)
     assert study.n_trials == 6
+
+
+def test_a_kernel_is_tuned_inside_helion(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HELION_CACHE_DIR", str(tmp_path / "cache"))
+    options = ["--storage", f"sqlite:///{tmp_path}/tuning.db", "--trials"]
+    example = load("inside_helion")
+    example.main([*options, "2"])
+    example.main([*options, "3", "--force"])
+    found = re.findall(r"^softmax-32x256-\S+: (\d) trials, best", capsys.readouterr().out, re.M)
+    assert found == ["2", "3"]
