@@ -13,7 +13,6 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from optuna_lfbo.helion import _compat, _compat_search
-from optuna_lfbo.helion._exhaustion import Exhaustion
 from optuna_lfbo.helion._final import winner_of
 from optuna_lfbo.helion._kernel_task import task_of_bound
 from optuna_lfbo.helion._outcome import Outcome
@@ -63,7 +62,7 @@ def autotuner(
         storage: A storage or its URL, where each kind of arguments has a study of its own. An
             interrupted search goes on there, and processes that tune the same kernel at once
             share the work. By default the environment's ``OPTUNA_LFBO_STORAGE``, else memory.
-        n_trials: Trials that a study is to have. By default the environment's
+        n_trials: Configurations that a study is to measure. By default the environment's
             ``OPTUNA_LFBO_N_TRIALS``, else 50 with ``autotune_effort`` "quick" and 200 with
             "full".
 
@@ -88,10 +87,10 @@ class OptunaSearch(_compat_search.HelionSearch):
     """A search of Helion's that leaves the choice of configurations to an Optuna study.
 
     It measures Helion's default, the compiler's seeds and ``autotune_seed_configs`` first. It
-    ends when the study has ``n_trials`` finished trials or the whole search space, or with the
-    first trial to finish after ``autotune_budget_seconds``; a study that has as much already
-    answers at once. Helion constructs it, by :func:`autotuner` or
-    ``HELION_AUTOTUNER=OptunaSearch``.
+    ends as :func:`tune` does, when ``n_trials`` configurations have been measured, when there
+    has been no improvement for long or nothing is left to try; and with the first trial to end
+    after ``autotune_budget_seconds``. A study that has as many already answers at once. Helion
+    constructs it, by :func:`autotuner` or ``HELION_AUTOTUNER=OptunaSearch``.
 
     A call of the kernel raises ``helion.exc.NoConfigFound`` when no configuration of the study
     works, and :class:`KernelError` when the kernel does not even run for the baseline.
@@ -126,35 +125,33 @@ class OptunaSearch(_compat_search.HelionSearch):
         )
         with _quiet_optuna(optuna.logging.WARNING):
             study = open_study(task.identity.study_name, self._storage, sampler)
-        n_finished = len(_finished(study))
-        self.log(f"Study {study.study_name}: {n_finished} of {self._n_trials} trials are there")
-        exhaustion = Exhaustion(task.space)
-        if not self._is_done(study, exhaustion):
-            self._run(task, study, exhaustion)
+        n_missing = self._n_trials - len(_measured(study))
+        self.log(
+            f"Study {study.study_name}: {self._n_trials - n_missing} of {self._n_trials} "
+            "configurations are there"
+        )
+        if n_missing > 0:
+            self._run(task, study, n_missing)
         return self._best(task, study)
 
-    def _run(self, task: KernelTask, study: optuna.Study, exhaustion: Exhaustion) -> None:
-        stop = StopRule(self._n_trials - len(_finished(study)), timeout=None)
+    def _run(self, task: KernelTask, study: optuna.Study, n_trials: int) -> None:
+        stop = StopRule(n_trials, timeout=None)
 
         def told(trial: FrozenTrial) -> None:
             self._tell(trial)
+            # Not by a timeout, for one configuration has to be measured in any case.
             if stop.reason is not None:
                 return
-            if self._is_done(study, exhaustion):
-                stop.end("nothing left to try")
-            elif self.budget_exceeded():
+            if self.budget_exceeded():
                 stop.end("autotune_budget_seconds")
+            elif len(_measured(study)) >= self._n_trials:
+                stop.end(f"{self._n_trials} trials with those of other processes")
 
         with _quiet_optuna(optuna.logging.ERROR):
             reason = conduct(task, study, stop, told=told)
         if reason == "interrupted":
             raise KeyboardInterrupt
         self.log(f"Study {study.study_name} ends: {reason}")
-
-    def _is_done(self, study: optuna.Study, exhaustion: Exhaustion) -> bool:
-        # Other processes may work on the study, too.
-        trials = _finished(study)
-        return len(trials) >= self._n_trials or exhaustion.is_reached(trials)
 
     def _tell(self, trial: FrozenTrial) -> None:
         outcome = _outcome_of(trial)
@@ -209,6 +206,11 @@ def _finished(study: optuna.Study) -> list[FrozenTrial]:
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
     # One that was interrupted says nothing about its configuration.
     return [trial for trial in trials if isinstance(trial.user_attrs.get("status"), str)]
+
+
+def _measured(study: optuna.Study) -> list[FrozenTrial]:
+    free = ("duplicate", "rejected")
+    return [trial for trial in _finished(study) if trial.user_attrs["status"] not in free]
 
 
 def _outcome_of(trial: FrozenTrial) -> Outcome:
