@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,3 +44,18 @@ def test_tuning_a_helion_kernel_resumes(
         (study,) = optuna.get_all_study_summaries(storage)
         n_trials.append(study.n_trials)
     assert n_trials[0] < n_trials[1]
+
+
+def test_a_kernel_is_tuned_inside_helion(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HELION_CACHE_DIR", str(tmp_path / "cache"))
+    options = ["--storage", f"sqlite:///{tmp_path}/tuning.db", "--trials"]
+    # Under a name that the worker processes, too, can import.
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    example = importlib.import_module("inside_helion")
+    example.main([*options, "2"])
+    example.main([*options, "3", "--force"])
+    found = re.findall(r"^softmax-32x256-\S+: (\d+) trials, best", capsys.readouterr().out, re.M)
+    first, second = map(int, found)
+    assert 2 <= first < second

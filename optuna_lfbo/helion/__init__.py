@@ -2,7 +2,8 @@
 
 :func:`helion_objective` measures one configuration of a kernel as one trial;
 :func:`tune` keeps many trials in flight; :class:`KernelSpace` is the kernel's search space in
-Optuna's terms.
+Optuna's terms. :func:`autotuner` and :class:`OptunaSearch` are for Helion's own autotuning:
+importing this package registers the latter for ``HELION_AUTOTUNER=OptunaSearch``.
 """
 
 try:
@@ -15,6 +16,7 @@ except ImportError as error:
 
 from optuna_lfbo.helion.exceptions import KernelError, TrialFailedError, UnusableDeviceError
 from optuna_lfbo.helion.objective import HelionObjective, helion_objective
+from optuna_lfbo.helion.search import OptunaSearch, autotuner
 from optuna_lfbo.helion.space import KernelSpace
 from optuna_lfbo.helion.tuner import TuneResult, tune
 
@@ -22,9 +24,11 @@ __all__ = [
     "HelionObjective",
     "KernelError",
     "KernelSpace",
+    "OptunaSearch",
     "TrialFailedError",
     "TuneResult",
     "UnusableDeviceError",
+    "autotuner",
     "helion_objective",
     "tune",
 ]

@@ -15,7 +15,7 @@ from optuna_lfbo.helion.exceptions import KernelError
 from optuna_lfbo.helion.space import KernelSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from optuna_lfbo.helion._compat import BoundKernel, Kernel
     from optuna_lfbo.helion._jobs import Reference
@@ -104,6 +104,12 @@ def task_of(kernel: Any, args: Any) -> KernelTask:
             f"{one_line(f'{type(error).__name__}: {error}')}"
         ) from error
     return KernelTask(kernel, bound_kernel, checked)
+
+
+def task_of_bound(bound_kernel: BoundKernel, args: Sequence[object]) -> KernelTask:
+    """Take a kernel that Helion has bound to ``args``."""
+    start_server()
+    return KernelTask(bound_kernel.kernel, bound_kernel, tuple(args))
 
 
 def _checked_args(kernel: Kernel, args: Any) -> tuple[object, ...]:

@@ -16,6 +16,10 @@ from optuna_lfbo.helion._outcome import Outcome
 from optuna_lfbo.helion._study import best_latency, repeated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from optuna.trial import FrozenTrial
+
     from optuna_lfbo.helion._engine import Engine
     from optuna_lfbo.helion._progress import Progress
     from optuna_lfbo.helion._stop import StopRule
@@ -47,16 +51,25 @@ class Pipeline:
         engine: Measures.
         study: Holds the trials.
         stop: When to stop.
+        told: Called with each trial that has ended.
 
     Attributes:
         asking_s: Seconds that the sampler and the storage have taken for new trials.
     """
 
-    def __init__(self, task: Task, engine: Engine, study: optuna.Study, stop: StopRule) -> None:
+    def __init__(
+        self,
+        task: Task,
+        engine: Engine,
+        study: optuna.Study,
+        stop: StopRule,
+        told: Callable[[FrozenTrial], None] = lambda trial: None,
+    ) -> None:
         self._task = task
         self._engine = engine
         self._study = study
         self._stop = stop
+        self._told = told
         self._capacity = engine.n_compilers + max(2, int(_WAITING_SHARE * engine.n_compilers))
         self._in_flight: dict[Future[Outcome], _Flight] = {}
         self._running: dict[int, optuna.Trial] = {}
@@ -132,10 +145,11 @@ class Pipeline:
     ) -> None:
         self._task.conclude(trial, configuration, outcome)
         if outcome.latency_ms is None:
-            self._study.tell(trial, state=TrialState.FAIL)
+            told = self._study.tell(trial, state=TrialState.FAIL)
         else:
-            self._study.tell(trial, outcome.latency_ms)
+            told = self._study.tell(trial, outcome.latency_ms)
         del self._running[trial.number]
+        self._told(told)
 
     def _abandon(self) -> None:
         """Fail the trials that are not told, without a status: their turn may come again."""

@@ -32,6 +32,7 @@ class StopRule:
         self._n_known = 0
         self._best = math.inf
         self._improved_at = 0
+        self._ended: str | None = None
 
     def start(self) -> None:
         """Enter a configuration that is going to be measured."""
@@ -41,6 +42,10 @@ class StopRule:
     def skip(self) -> None:
         """Enter a trial whose outcome was known beforehand."""
         self._n_known += 1
+
+    def end(self, reason: str) -> None:
+        """Start no further configuration, for a reason that is not known here."""
+        self._ended = reason
 
     def finish(self, latency_ms: float | None) -> None:
         """Enter the latency of a configuration, None for a failed one."""
@@ -57,6 +62,8 @@ class StopRule:
     @property
     def reason(self) -> str | None:
         """Why no further configuration should be started, or None to go on."""
+        if self._ended is not None:
+            return self._ended
         if self._n_trials is not None and self._n_started >= self._n_trials:
             return f"{self._n_trials} trials"
         if self._n_started > 0 and time.monotonic() >= self._deadline:

@@ -6,8 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import optuna
-
 from optuna_lfbo import LFBOSampler
 from optuna_lfbo.helion import _compat
 from optuna_lfbo.helion._final import default_latency, retime, winner_of
@@ -15,14 +13,16 @@ from optuna_lfbo.helion._kernel_task import task_of
 from optuna_lfbo.helion._pipeline import Pipeline
 from optuna_lfbo.helion._progress import Progress
 from optuna_lfbo.helion._stop import StopRule
-from optuna_lfbo.helion._study import open_storage
+from optuna_lfbo.helion._storage import open_study
 from optuna_lfbo.helion.exceptions import KernelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    import optuna
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
 
     from optuna_lfbo.helion._compat import Config, Kernel
     from optuna_lfbo.helion._kernel_task import KernelTask
@@ -104,11 +104,10 @@ def tune(
         ValueError: The study is for another kernel, other arguments or another device.
     """
     task = task_of(kernel, args)
-    study = optuna.create_study(
-        storage=open_storage(storage),
-        sampler=sampler or LFBOSampler(seed=seed, canonical=task.space.canonical),
-        study_name=study_name or task.identity.study_name,
-        load_if_exists=True,
+    study = open_study(
+        study_name or task.identity.study_name,
+        storage,
+        sampler or LFBOSampler(seed=seed, canonical=task.space.canonical),
     )
     return run(task, study, StopRule(n_trials, timeout), show_progress_bar)
 
@@ -119,12 +118,34 @@ def run(task: KernelTask, study: optuna.Study, stop: StopRule, show_progress: bo
     Raises:
         KernelError: No configuration works.
     """
+    reason = conduct(task, study, stop, show_progress)
+    best = winner_of(study)
+    if best is None:
+        raise KernelError(
+            f"None of the configurations of {task.kernel.name!r} that were tried works."
+        )
+    config = _compat.completed(task.bound_kernel, best.configuration)
+    return TuneResult(config, best.latency_ms, default_latency(study), study, reason)
+
+
+def conduct(
+    task: KernelTask,
+    study: optuna.Study,
+    stop: StopRule,
+    show_progress: bool = False,
+    told: Callable[[FrozenTrial], None] = lambda trial: None,
+) -> str:
+    """Run trials and the final comparison.
+
+    Returns:
+        Why tuning ended.
+    """
     started = time.perf_counter()
     task.claim(study)
     task.enqueue_seeds(study)
     engine = task.engine()
     try:
-        pipeline = Pipeline(task, engine, study, stop)
+        pipeline = Pipeline(task, engine, study, stop, told)
         with Progress(engine, show_progress) as progress:
             reason = pipeline.run(progress)
         if reason != "interrupted":
@@ -133,13 +154,7 @@ def run(task: KernelTask, study: optuna.Study, stop: StopRule, show_progress: bo
         engine.close()
     wall_s = time.perf_counter() - started
     _record(study, reason, wall_s, busy_s=engine.busy_s, asking_s=pipeline.asking_s)
-    best = winner_of(study)
-    if best is None:
-        raise KernelError(
-            f"None of the configurations of {task.kernel.name!r} that were tried works."
-        )
-    config = _compat.completed(task.bound_kernel, best.configuration)
-    return TuneResult(config, best.latency_ms, default_latency(study), study, reason)
+    return reason
 
 
 def _record(
