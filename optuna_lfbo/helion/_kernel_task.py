@@ -10,7 +10,7 @@ from optuna_lfbo.helion._engine import CompileLimit, Engine
 from optuna_lfbo.helion._identity import identity_of
 from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._program import program_of
-from optuna_lfbo.helion._task import RejectedError, Task
+from optuna_lfbo.helion._task import Configuration, RejectedError, Task, json_of
 from optuna_lfbo.helion.exceptions import KernelError
 from optuna_lfbo.helion.space import KernelSpace
 
@@ -56,6 +56,10 @@ class KernelTask(Task):
     def params(self, configuration: Mapping[str, object]) -> dict[str, Any]:
         """Return parameters that stand for ``configuration``."""
         return dict(self.space.params(configuration))
+
+    def starts(self, n: int, seed: int | None) -> list[Configuration]:
+        """Return up to ``n`` configurations to begin with where nothing is known."""
+        return [json_of(config) for config in self.space.random_configs(n, seed)]
 
     def engine(self, n_compilers: int | None = None) -> Engine:
         """Run the kernel once for the baseline while the processes start.

@@ -137,7 +137,7 @@ class HelionObjective:
         Raises:
             ValueError: The study is not one for this kernel, its arguments and device.
         """
-        self._task.enqueue_seeds(study)
+        self._task.enqueue(study, self._task.seeds)
 
     def best_config(self, study: optuna.Study) -> Config:
         """Return the fastest configuration measured, ready for ``helion.kernel(config=...)``.
