@@ -245,6 +245,29 @@ class Engine:
         return outcome
 
 
+def ready(
+    engine: Engine, reference: Callable[[], Reference], n_compilers: int | None = None
+) -> Engine:
+    """Start an engine's processes and compute the reference meanwhile.
+
+    Args:
+        engine: A new one; it is closed again when something fails.
+        reference: Returns what configurations are compared with.
+        n_compilers: Processes to start at once; by default all that it may have.
+
+    Raises:
+        KernelError: The program cannot be sent to another process.
+        Exception: What ``reference`` raises.
+    """
+    try:
+        engine.start(n_compilers or engine.n_compilers)
+        engine.expect(reference())
+    except BaseException:
+        engine.close()
+        raise
+    return engine
+
+
 def _n_spare_cores() -> int:
     return max(1, len(os.sched_getaffinity(0)) - 2)
 

@@ -8,6 +8,7 @@ import inspect
 import json
 import re
 import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,11 +18,11 @@ import torch
 from optuna_lfbo.helion import _compat
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from optuna_lfbo.helion._compat import BoundKernel, Kernel
 
-JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
+JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 
 _NAMED_SHAPES = 3
 _PACKAGES = ("helion", "torch", "triton", "jax")
@@ -60,24 +61,42 @@ class Identity:
 
 
 def identity_of(kernel: Kernel, bound_kernel: BoundKernel, args: Sequence[object]) -> Identity:
-    """Describe a kernel bound to ``args``."""
+    """Describe a Helion kernel bound to ``args``."""
+    return make_identity(
+        kernel.name,
+        [source_of(kernel.fn), _compat.codegen_settings(kernel)],
+        args,
+        _compat.device_name(bound_kernel.env.device),
+    )
+
+
+def make_identity(name: str, source: JSON, args: Sequence[object], device: str) -> Identity:
+    """Describe a program whose code is ``source``, with ``args``."""
     return Identity(
-        kernel=kernel.name,
-        source_hash=_source_hash(kernel),
+        kernel=name,
+        source_hash=hashlib.sha256(json.dumps(source).encode()).hexdigest(),
         args=[_described(arg) for arg in args],
-        device=_compat.device_name(bound_kernel),
+        device=device,
         versions=_versions(),
     )
 
 
-def _source_hash(kernel: Kernel) -> str:
-    # Putting the best configuration into the decorator does not make it another kernel.
-    tree = ast.parse(textwrap.dedent(inspect.getsource(kernel.fn)))
-    function = tree.body[0]
-    assert isinstance(function, ast.FunctionDef)
-    function.decorator_list = []
-    text = json.dumps([ast.unparse(function), _compat.codegen_settings(kernel)])
-    return hashlib.sha256(text.encode()).hexdigest()
+def source_of(fn: Callable[..., object]) -> str:
+    """Return the source of a function without what does not change what it does.
+
+    Raises:
+        OSError: It is not to be found.
+        TypeError: ``fn`` is not a function.
+    """
+    text = textwrap.dedent(inspect.getsource(fn))
+    try:
+        statement = ast.parse(text).body[0]
+    except SyntaxError:  # A lambda comes with the lines around it.
+        return text
+    if isinstance(statement, ast.FunctionDef):
+        # Putting the best configuration into the decorator does not make it another kernel.
+        statement.decorator_list = []
+    return ast.unparse(statement)
 
 
 def _described(value: object) -> JSON:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from optuna_lfbo import LFBOSampler
 from optuna_lfbo.helion import _compat
 from optuna_lfbo.helion._compat_worker import start_server
-from optuna_lfbo.helion._engine import CompileLimit, Engine
+from optuna_lfbo.helion._engine import CompileLimit, Engine, ready
 from optuna_lfbo.helion._identity import identity_of
 from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._program import program_of
@@ -17,7 +18,9 @@ from optuna_lfbo.helion.space import KernelSpace
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from optuna_lfbo.helion._compat import BoundKernel, Kernel
+    from optuna.samplers import BaseSampler
+
+    from optuna_lfbo.helion._compat import BoundKernel, Config, Kernel
     from optuna_lfbo.helion._jobs import Reference
 
 
@@ -57,6 +60,18 @@ class KernelTask(Task):
         """Return parameters that stand for ``configuration``."""
         return dict(self.space.params(configuration))
 
+    def config(self, configuration: Mapping[str, Any]) -> Config:
+        """Return the configuration for ``helion.kernel(config=...)``.
+
+        Raises:
+            helion.exc.InvalidConfig: It is not one of this kernel.
+        """
+        return _compat.completed(self.bound_kernel, configuration)
+
+    def sampler(self, seed: int | None = None) -> BaseSampler:
+        """Return a sampler that knows which parameters are the same configuration."""
+        return LFBOSampler(seed=seed, canonical=self.space.canonical)
+
     def engine(self, n_compilers: int | None = None) -> Engine:
         """Run the kernel once for the baseline while the processes start.
 
@@ -65,13 +80,7 @@ class KernelTask(Task):
         """
         compile_s, measure_s = _compat.time_limits(self.bound_kernel)
         engine = Engine(program_of(self.kernel, self._args), CompileLimit(compile_s), measure_s)
-        try:
-            engine.start(n_compilers or engine.n_compilers)
-            engine.expect(self._reference())
-        except BaseException:
-            engine.close()
-            raise
-        return engine
+        return ready(engine, self._reference, n_compilers)
 
     def _reference(self) -> Reference:
         try:

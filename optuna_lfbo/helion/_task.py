@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
 
     from optuna_lfbo.helion._engine import Engine
     from optuna_lfbo.helion._identity import Identity
@@ -76,6 +77,18 @@ class Task(abc.ABC):
         Raises:
             ValueError: It lies outside the search space.
         """
+
+    @abc.abstractmethod
+    def config(self, configuration: Mapping[str, Any]) -> Any:
+        """Return ``configuration`` as those who run the program need it.
+
+        Raises:
+            Exception: It is not one of this program.
+        """
+
+    @abc.abstractmethod
+    def sampler(self, seed: int | None = None) -> BaseSampler:
+        """Return a new sampler that knows the search space."""
 
     @abc.abstractmethod
     def engine(self, n_compilers: int | None = None) -> Engine:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from optuna_lfbo.helion import _compat
 from optuna_lfbo.helion._kernel_task import KernelTask, task_of
-from optuna_lfbo.helion._outcome import Outcome
-from optuna_lfbo.helion.exceptions import TrialFailedError
+from optuna_lfbo.helion._objective import Objective
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
-    import optuna
-
-    from optuna_lfbo.helion._compat import Config, Kernel
-    from optuna_lfbo.helion._engine import Engine
+    from optuna_lfbo.helion._compat import Kernel
 
 
 def helion_objective(kernel: Kernel, args: Sequence[object]) -> HelionObjective:
@@ -44,8 +38,8 @@ def helion_objective(kernel: Kernel, args: Sequence[object]) -> HelionObjective:
     return HelionObjective(task_of(kernel, args))
 
 
-class HelionObjective:
-    """Measures the configuration of a trial; made by :func:`helion_objective`.
+class HelionObjective(Objective[Any]):
+    """Measures the Helion configuration of a trial; made by :func:`helion_objective`.
 
     Used as a context manager: entering it runs the kernel once for the baseline that every
     result is compared with and starts the processes that compile and measure, leaving it ends
@@ -67,6 +61,7 @@ class HelionObjective:
 
     Trials whose parameters give a configuration that the study has an outcome for share it
     without being compiled or measured again, with the status ``"duplicate"`` for a latency.
+    ``best_config`` returns a configuration that is ready for ``helion.kernel(config=...)``.
 
     Attributes:
         space: The search space.
@@ -75,83 +70,6 @@ class HelionObjective:
         failures: Exception classes for the ``catch`` of ``study.optimize``.
     """
 
-    failures: tuple[type[Exception], ...] = (TrialFailedError,)
-
     def __init__(self, task: KernelTask) -> None:
-        self._task = task
-        self._engine: Engine | None = None
+        super().__init__(task)
         self.space = task.space
-        self.study_name = task.identity.study_name
-
-    def __enter__(self) -> HelionObjective:
-        """Compute the baseline and get ready to measure.
-
-        Raises:
-            KernelError: The kernel does not compile, or fails when it runs.
-        """
-        if self._engine is not None:
-            raise RuntimeError("This objective has been entered already.")
-        self._engine = self._task.engine(n_compilers=1)
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End the processes and release the baseline's memory."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.close()
-
-    def __call__(self, trial: optuna.Trial) -> float:
-        """Return the latency of the trial's configuration in milliseconds.
-
-        Raises:
-            TrialFailedError: The configuration cannot be measured; one of ``failures``.
-            UnusableDeviceError: Nor can any other one.
-            ValueError: The study is not one for this kernel, its arguments and device.
-            RuntimeError: The objective is called outside its ``with`` block.
-        """
-        if self._engine is None:
-            raise RuntimeError(
-                "The objective measures only within its context: "
-                "`with helion_objective(kernel, args) as objective: study.optimize(objective)`."
-            )
-        begun = self._task.begin(trial)
-        if isinstance(begun, Outcome):
-            outcome, configuration = begun, None
-        else:
-            outcome, configuration = self._engine.measure(begun), begun
-        self._task.conclude(trial, configuration, outcome)
-        if outcome.latency_ms is None:
-            raise TrialFailedError(outcome.status, outcome.error or "")
-        return outcome.latency_ms
-
-    def enqueue_seeds(self, study: optuna.Study) -> None:
-        """Put Helion's default configuration, then all seeds, before other trials.
-
-        What the study has an outcome for, or waiting, is not enqueued again.
-
-        Raises:
-            ValueError: The study is not one for this kernel, its arguments and device.
-        """
-        self._task.enqueue_seeds(study)
-
-    def best_config(self, study: optuna.Study) -> Config:
-        """Return the fastest configuration measured, ready for ``helion.kernel(config=...)``.
-
-        Raises:
-            ValueError: No trial of the study has succeeded yet, or the best one does not say
-                which configuration it measured.
-            helion.exc.InvalidConfig: What it says is not a configuration of this kernel.
-        """
-        trial = study.best_trial
-        config = trial.user_attrs.get("config")
-        if not isinstance(config, dict):
-            raise ValueError(
-                f"Trial {trial.number} of the study {study.study_name!r} has no configuration "
-                "on record; it was not made by this objective."
-            )
-        return _compat.completed(self._task.bound_kernel, config)
