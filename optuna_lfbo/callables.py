@@ -36,7 +36,7 @@ def callable_objective(
     reference: Callable[..., object] | None = None,
     constraint: Callable[[dict[str, Any]], bool] | None = None,
     seeds: Sequence[Mapping[str, Any]] = (),
-    atol: float = 1e-2,
+    atol: float | None = None,
     rtol: float = 1e-2,
     compile_timeout: float = 120.0,
     benchmark_timeout: float = 30.0,
@@ -74,7 +74,8 @@ def callable_objective(
             compiling.
         seeds: Parameters to measure first; the first are the default, with which the result
             of ``tune`` is compared.
-        atol: Absolute tolerance of results. It grows with their root mean square above 1.
+        atol: Absolute tolerance of results. None for exactly the same integers, and for other
+            numbers 0.01, or as much of their root mean square if that is above 1.
         rtol: Relative tolerance of results.
         compile_timeout: Seconds for compiling a configuration. When many have been compiled
             and none took nearly as long, less.

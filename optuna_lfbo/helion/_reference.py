@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 import torch
-from torch.utils._pytree import tree_flatten, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from optuna_lfbo.helion import _compat_worker as compat
 from optuna_lfbo.helion._jobs import Reference
@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
+_ATOL = 1e-2
+"""The same as Helion's."""
+
+
 def reference_of(
     args: Sequence[object],
     fn: Callable[..., object] | None,
     *,
     returns: bool,
-    atol: float,
+    atol: float | None,
     rtol: float,
 ) -> Reference:
     """Call ``fn`` on a copy of ``args``.
@@ -31,8 +35,8 @@ def reference_of(
         args: The arguments of the program.
         fn: Does what the program shall do; None for no check.
         returns: Whether the program returns its result, or part of it.
-        atol: Absolute tolerance, for results whose root mean square is 1 or less; it grows
-            with that of others.
+        atol: Absolute tolerance. None for exactly the same integers, and for other numbers
+            0.01, or as much of their root mean square if that is above 1.
         rtol: Relative tolerance.
 
     Raises:
@@ -61,7 +65,7 @@ def reference_of(
 
 def device_of(args: Sequence[object]) -> torch.device:
     """The device of the first tensor; the CPU if there is none."""
-    leaves, _ = tree_flatten(tuple(args))
+    leaves = tree_leaves(tuple(args))
     devices = (leaf.device for leaf in leaves if isinstance(leaf, torch.Tensor))
     return next(devices, torch.device("cpu"))
 
@@ -87,6 +91,18 @@ def _bytes(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().contiguous().reshape(-1).view(torch.uint8)
 
 
-def _check(actual: object, expected: object, *, atol: float, rtol: float) -> None:
-    if expected is not None:
-        compat.assert_close(actual, expected, atol=atol, rtol=rtol, scale_atol=True)
+def _check(actual: object, expected: object, *, atol: float | None, rtol: float) -> None:
+    if expected is None:
+        return
+    if atol is not None:
+        compat.assert_close(actual, expected, atol=atol, rtol=rtol, scale_atol=False)
+        return
+    compat.assert_close(actual, expected, atol=_ATOL, rtol=rtol, scale_atol=True)
+    _check_exact(actual, expected)
+
+
+def _check_exact(actual: object, expected: object) -> None:
+    for ours, theirs in zip(tree_leaves(actual), tree_leaves(expected), strict=True):
+        is_tensor = isinstance(theirs, torch.Tensor)
+        if is_tensor and not (theirs.is_floating_point() or theirs.is_complex()):
+            torch.testing.assert_close(ours, theirs, atol=0, rtol=0)

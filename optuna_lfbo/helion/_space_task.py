@@ -32,7 +32,7 @@ class Rules:
         reference: Does what the program shall do.
         returns: Whether the program returns its result, or part of it.
         constraint: Returns False for parameters that are not worth compiling.
-        atol: Absolute tolerance of results.
+        atol: Absolute tolerance of results; None for one that depends on them.
         rtol: Relative tolerance of results.
         compile_timeout: Seconds that compiling a configuration may take.
         benchmark_timeout: Seconds that running, checking and timing it may take.
@@ -45,7 +45,7 @@ class Rules:
     reference: Callable[..., object] | None
     returns: bool
     constraint: Callable[[dict[str, Any]], bool] | None
-    atol: float
+    atol: float | None
     rtol: float
     compile_timeout: float
     benchmark_timeout: float
@@ -55,7 +55,7 @@ class Rules:
             if not ((value := getattr(self, name)) is None or callable(value)):
                 raise TypeError(f"{name}={value!r}: expected a function or None.")
         for name in ("atol", "rtol"):
-            if not (value := getattr(self, name)) >= 0.0:
+            if not ((value := getattr(self, name)) is None or value >= 0.0):
                 raise ValueError(f"{name}={value!r}: expected a number of 0 or more.")
         for name in ("compile_timeout", "benchmark_timeout"):
             if not (value := getattr(self, name)) > 0.0:
