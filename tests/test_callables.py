@@ -6,14 +6,12 @@ import ctypes
 import functools
 import os
 import signal
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import optuna
-import pytest
 import torch
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState
 
 from optuna_lfbo.callables import callable_objective
@@ -21,7 +19,6 @@ from optuna_lfbo.helion import KernelError, TrialFailedError, tune  # noqa: F401
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from optuna_lfbo.callables import CallableObjective
 

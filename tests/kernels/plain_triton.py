@@ -17,6 +17,14 @@ import torch
 triton = pytest.importorskip("triton", reason="needs Triton")
 tl = pytest.importorskip("triton.language")
 
+
+def interpreted(fn: Any) -> Any:
+    """What ``triton.jit`` makes of ``fn`` where the variable TRITON_INTERPRET is set."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRITON_INTERPRET", "1")
+        return triton.jit(fn)
+
+
 N = 1000
 SCALE = tl.constexpr(1)
 
@@ -52,7 +60,7 @@ def _times(x, factor):
     return x * factor
 
 
-times = triton.jit(_times)
+times = interpreted(_times)
 
 
 def gemm_kernel(a_ptr, b_ptr, c_ptr, K, BLOCK: tl.constexpr, BLOCK_K: tl.constexpr):
@@ -67,10 +75,3 @@ def gemm_kernel(a_ptr, b_ptr, c_ptr, K, BLOCK: tl.constexpr, BLOCK_K: tl.constex
         b = tl.load(b_ptr + (k + columns)[:, None] * BLOCK + rows[None, :])
         acc = tl.dot(a, b, acc)
     tl.store(c_ptr + rows[:, None] * BLOCK + rows[None, :], acc)
-
-
-def interpreted(fn: Any) -> Any:
-    """What ``triton.jit`` makes of ``fn`` where the variable TRITON_INTERPRET is set."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRITON_INTERPRET", "1")
-        return triton.jit(fn)
