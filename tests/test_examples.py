@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-
-
 import subprocess
 import sys
 from pathlib import Path
@@ -62,10 +60,6 @@ def test_a_kernel_is_tuned_inside_helion(
     found = re.findall(r"^softmax-32x256-\S+: (\d+) trials, best", capsys.readouterr().out, re.M)
     first, second = map(int, found)
     assert 2 <= first < second
-
-
-    (study,) = optuna.get_all_study_summaries(storage)
-    assert study.n_trials == 6
 
 
 def test_tuning_a_triton_kernel(tmp_path: Path) -> None:

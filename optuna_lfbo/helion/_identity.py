@@ -18,7 +18,7 @@ import torch
 from optuna_lfbo.helion import _compat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from optuna_lfbo.helion._compat import BoundKernel, Kernel
 
@@ -50,9 +50,14 @@ class Identity:
     @property
     def study_name(self) -> str:
         """A readable name that is the same in every process that tunes the same thing."""
-        shapes = ["x".join(map(str, shape)) for shape in _tensor_shapes(self.args)]
-        parts = [self.kernel, *shapes[:_NAMED_SHAPES], _slug(self.device), self._digest]
+        shapes = self.shapes[:_NAMED_SHAPES]
+        parts = [self.kernel, *shapes, _slug(self.device), self._digest]
         return "-".join(part for part in parts if part)
+
+    @property
+    def shapes(self) -> list[str]:
+        """Shapes of the tensors among the arguments, such as "16x128"."""
+        return ["x".join(map(str, shape)) for shape in _tensor_shapes(self.args)]
 
     @property
     def _digest(self) -> str:
@@ -118,9 +123,13 @@ def _described(value: object) -> JSON:
     return f"{named.__module__}.{named.__qualname__}"
 
 
-def _tensor_shapes(args: list[JSON]) -> list[list[JSON]]:
-    shapes = (arg.get("shape") for arg in args if isinstance(arg, dict))
-    return [shape for shape in shapes if isinstance(shape, list) and shape]
+def _tensor_shapes(args: JSON) -> Iterator[list[int]]:
+    """The shapes in the descriptions of arguments, or of several sets of them."""
+    if isinstance(args, list):
+        for arg in args:
+            yield from _tensor_shapes(arg)
+    elif isinstance(args, dict) and isinstance(shape := args.get("shape"), list) and shape:
+        yield shape
 
 
 def _versions() -> dict[str, str]:

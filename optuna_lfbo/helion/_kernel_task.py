@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from optuna_lfbo import LFBOSampler
 from optuna_lfbo.helion import _compat
 from optuna_lfbo.helion._compat_worker import start_server
-from optuna_lfbo.helion._engine import CompileLimit, Engine, ready
 from optuna_lfbo.helion._identity import identity_of
 from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._program import program_of
-from optuna_lfbo.helion._task import RejectedError, Task
+from optuna_lfbo.helion._setup import Setup
+from optuna_lfbo.helion._task import ProgramTask, RejectedError
 from optuna_lfbo.helion.exceptions import KernelError
 from optuna_lfbo.helion.space import KernelSpace
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from optuna_lfbo.helion._jobs import Reference
 
 
-class KernelTask(Task):
+class KernelTask(ProgramTask):
     """A kernel bound to arguments; made by `task_of`."""
 
     def __init__(
@@ -72,15 +72,11 @@ class KernelTask(Task):
         """Return a sampler that knows which parameters are the same configuration."""
         return LFBOSampler(seed=seed, canonical=self.space.canonical)
 
-    def engine(self, n_compilers: int | None = None) -> Engine:
-        """Run the kernel once for the baseline while the processes start.
-
-        Raises:
-            KernelError: The kernel does not compile or run, or cannot be sent to a process.
-        """
+    def setup(self) -> Setup:
+        """Return the kernel; the reference is the result of its default configuration."""
         compile_s, measure_s = _compat.time_limits(self.bound_kernel)
-        engine = Engine(program_of(self.kernel, self._args), CompileLimit(compile_s), measure_s)
-        return ready(engine, self._reference, n_compilers)
+        program = program_of(self.kernel, self._args)
+        return Setup(program, self._reference, compile_s, measure_s)
 
     def _reference(self) -> Reference:
         try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from typing_extensions import Self
 
-    from optuna_lfbo.helion._engine import Engine
+    from optuna_lfbo.helion._engine import Measurer
     from optuna_lfbo.helion._task import Task
     from optuna_lfbo.helion.tuner import TuneResult
 
@@ -52,7 +52,7 @@ class Objective(Generic[ConfigT]):
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._engine: Engine | None = None
+        self._engine: Measurer | None = None
         self.study_name = task.identity.study_name
 
     def __enter__(self) -> Self:

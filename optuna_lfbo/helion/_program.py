@@ -74,7 +74,7 @@ def program_of(kernel: Any, args: Sequence[object]) -> HelionProgram:
     return HelionProgram(compat.packed_kernel(kernel), outlined(args))
 
 
-@functools.lru_cache(maxsize=4)
+@functools.cache
 def _bound(program: HelionProgram) -> tuple[Any, Sequence[object], Any]:
     kernel = compat.unpacked_kernel(program.kernel)
     args, mode = fake_args(program.outlines)

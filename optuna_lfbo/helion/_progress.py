@@ -10,7 +10,7 @@ from tqdm import tqdm
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from optuna_lfbo.helion._engine import Engine
+    from optuna_lfbo.helion._engine import Measurer
     from optuna_lfbo.helion._outcome import Outcome
 
 
@@ -22,7 +22,7 @@ class Progress:
         show: Whether to show it at all.
     """
 
-    def __init__(self, engine: Engine, show: bool) -> None:
+    def __init__(self, engine: Measurer, show: bool) -> None:
         self._engine = engine
         self._bar = tqdm(
             disable=not show,

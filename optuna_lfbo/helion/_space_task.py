@@ -10,9 +10,9 @@ from optuna.distributions import BaseDistribution
 
 from optuna_lfbo import LFBOSampler
 from optuna_lfbo.helion._compat_worker import start_server
-from optuna_lfbo.helion._engine import CompileLimit, Engine, ready
 from optuna_lfbo.helion._reference import reference_of
-from optuna_lfbo.helion._task import RejectedError, Task
+from optuna_lfbo.helion._setup import Setup
+from optuna_lfbo.helion._task import ProgramTask, RejectedError
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -62,7 +62,7 @@ class Rules:
                 raise ValueError(f"{name}={value!r}: expected seconds, more than 0.")
 
 
-class SpaceTask(Task):
+class SpaceTask(ProgramTask):
     """A program whose configurations are the parameters of a trial.
 
     Args:
@@ -126,17 +126,12 @@ class SpaceTask(Task):
             return LFBOSampler(seed=seed)
         return LFBOSampler(seed=seed, constraint=lambda params: bool(constraint(dict(params))))
 
-    def engine(self, n_compilers: int | None = None) -> Engine:
-        """Compute the reference while the processes start.
-
-        Raises:
-            KernelError: The reference fails, or something cannot be sent to a process.
-            ValueError: The reference has no result.
-        """
+    def setup(self) -> Setup:
+        """Return the program and the limits."""
         rules = self._rules
-        limit = CompileLimit(rules.compile_timeout)
-        engine = Engine(self._program, limit, rules.benchmark_timeout)
-        return ready(engine, self._reference, n_compilers)
+        return Setup(
+            self._program, self._reference, rules.compile_timeout, rules.benchmark_timeout
+        )
 
     def _reference(self) -> Reference:
         rules = self._rules

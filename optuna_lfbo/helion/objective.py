@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from optuna_lfbo.helion._kernel_task import KernelTask, task_of
+from optuna_lfbo.helion._multi_task import MultiTask, multi_task_of
 from optuna_lfbo.helion._objective import Objective
 
 if TYPE_CHECKING:
@@ -36,6 +37,36 @@ def helion_objective(kernel: Kernel, args: Sequence[object]) -> HelionObjective:
         KernelError: Helion cannot bind the kernel to the arguments.
     """
     return HelionObjective(task_of(kernel, args))
+
+
+def helion_multi_objective(
+    kernel: Kernel, arg_sets: Sequence[Sequence[object]]
+) -> HelionObjective:
+    """Return the objective that measures ``kernel`` with several sets of arguments.
+
+    The value of a trial is the geometric mean, over the sets, of the latency divided by that
+    of the set's default configuration, as measured when the objective is entered. The
+    latencies are in the trial's ``latencies_ms``, those of the defaults in the study's
+    ``default_latencies_ms``. A configuration has to work with all sets; the ``error`` of one
+    that does not names the first set's shapes with which it fails.
+
+    Example:
+        ::
+
+            objective = helion_multi_objective(matmul, [(small, small), (large, large)])
+            result = objective.tune(n_trials=200)
+
+    Args:
+        kernel: A function decorated with ``helion.kernel``.
+        arg_sets: The kernel's positional arguments, once for each shape. The search space is
+            that of the first.
+
+    Raises:
+        TypeError: ``kernel`` is not a Helion kernel, or a set does not fit its signature.
+        ValueError: There is no set, or they are not all on the same device.
+        KernelError: Helion cannot bind the kernel to one of them.
+    """
+    return HelionObjective(multi_task_of(kernel, arg_sets))
 
 
 class HelionObjective(Objective[Any]):
@@ -70,6 +101,6 @@ class HelionObjective(Objective[Any]):
         failures: Exception classes for the ``catch`` of ``study.optimize``.
     """
 
-    def __init__(self, task: KernelTask) -> None:
+    def __init__(self, task: KernelTask | MultiTask) -> None:
         super().__init__(task)
         self.space = task.space
