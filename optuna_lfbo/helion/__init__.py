@@ -1,9 +1,10 @@
 """Tuning of Helion kernels by Optuna studies.
 
 :func:`helion_objective` measures one configuration of a kernel as one trial,
-:func:`helion_multi_objective` with several shapes; :func:`tune` keeps many trials in flight; :class:`KernelSpace` is the kernel's search space in
-Optuna's terms. :func:`autotuner` and :class:`OptunaSearch` are for Helion's own autotuning:
-importing this package registers the latter for ``HELION_AUTOTUNER=OptunaSearch``.
+:func:`helion_multi_objective` with several shapes; :func:`tune` keeps many trials in flight;
+:class:`KernelSpace` is the kernel's search space in Optuna's terms. :func:`autotuner` and
+:class:`OptunaSearch` are for Helion's own autotuning: importing this package registers the
+latter for ``HELION_AUTOTUNER=OptunaSearch``.
 """
 
 try:

@@ -58,9 +58,9 @@ class MultiTask(Task):
         """Return the configuration for ``helion.kernel(config=...)``."""
         return self._first.config(configuration)
 
-    def sampler(self) -> BaseSampler:
+    def sampler(self, seed: int | None = None) -> BaseSampler:
         """Return a sampler that knows which parameters are the same configuration."""
-        return self._first.sampler()
+        return self._first.sampler(seed)
 
     def engine(self, n_compilers: int | None = None) -> MultiEngine:
         """Run the kernel with each set, and time the defaults.
