@@ -47,18 +47,20 @@ def callable_objective(
     hangs or crashes is told apart from a program that does. What it returns is sent to the
     process that measures, and there called with ``args``, if it can be pickled; else
     ``compile_fn`` is called again there, and had better find what it has compiled on disk.
+    What compiles at its first call only, as ``torch.compile`` does, had better be called once
+    in ``compile_fn``.
 
     Example:
         ::
 
             def compile_fn(params):
-                return torch.compile(model, options={"max_autotune": params["max_autotune"]})
+                compiled = torch.compile(model, mode=params["mode"])
+                compiled(x)
+                return compiled
 
-            objective = callable_objective(
-                compile_fn, (x,), {"max_autotune": CategoricalDistribution([False, True])},
-                reference=model,
-            )
-            print(objective.tune(n_trials=2).config)
+            modes = CategoricalDistribution(["default", "max-autotune-no-cudagraphs"])
+            objective = callable_objective(compile_fn, (x,), {"mode": modes}, reference=model)
+            print(objective.tune().config)
 
     Args:
         compile_fn: Called with a parameter dict, returns a function that is called with

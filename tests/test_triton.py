@@ -175,9 +175,12 @@ def test_a_helper_belongs_to_the_source_of_a_kernel(monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def hopper_grid(monkeypatch: pytest.MonkeyPatch) -> Any:
+    from torch._subclasses.fake_tensor import FakeTensor
     from triton.runtime import driver
 
+    # To be put back.
     monkeypatch.setattr(driver, "_active", None)
+    monkeypatch.setattr(FakeTensor, "data_ptr", FakeTensor.data_ptr)
     from tests.kernels import fake_hopper
 
     driver.set_active(fake_hopper.FakeHopper())

@@ -77,6 +77,10 @@ class Measurer(Protocol):
         """Seconds that the measuring process has worked."""
 
     @property
+    def unit(self) -> str:
+        """What values are measured in."""
+
+    @property
     def unit_ms(self) -> float:
         """Milliseconds of device time that a value of 1 stands for."""
 
@@ -104,6 +108,7 @@ class Engine:
         busy_s: Seconds that the measuring process has worked for this program.
     """
 
+    unit = "ms"
     unit_ms = 1.0
 
     def __init__(self, setup: Setup, reference: str, processes: Processes) -> None:

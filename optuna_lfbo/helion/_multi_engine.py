@@ -36,6 +36,8 @@ class MultiEngine:
         KernelError: A default does not work.
     """
 
+    unit = "x the default latency"
+
     def __init__(
         self,
         engines: Sequence[Engine],

@@ -61,6 +61,7 @@ class Progress:
         busy = self._engine.busy_s / (time.perf_counter() - self._started)
         parts = [f"{self._n_failed} failed", f"device {busy:.0%} busy"]
         if self._best_ms is not None and self._first_ms is not None:
+            unit = self._engine.unit
             speed_up = self._first_ms / self._best_ms
-            parts.insert(0, f"best {self._best_ms:.4g} ms ({speed_up:.2f} x the first)")
+            parts.insert(0, f"best {self._best_ms:.4g} {unit} ({speed_up:.2f} x the first)")
         self._bar.set_postfix_str(", ".join(parts), refresh=False)

@@ -47,7 +47,8 @@ def helion_multi_objective(
     The value of a trial is the geometric mean, over the sets, of the latency divided by that
     of the set's default configuration, as measured when the objective is entered. The
     latencies are in the trial's ``latencies_ms``, those of the defaults in the study's
-    ``default_latencies_ms``. A configuration has to work with all sets; the ``error`` of one
+    ``default_latencies_ms``; the ``latency_ms`` and ``default_latency_ms`` of a result of
+    ``tune`` are such means, too. A configuration has to work with all sets; the ``error`` of one
     that does not names the first set's shapes with which it fails.
 
     Example:
