@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,3 +60,16 @@ def test_a_kernel_is_tuned_inside_helion(
     found = re.findall(r"^softmax-32x256-\S+: (\d+) trials, best", capsys.readouterr().out, re.M)
     first, second = map(int, found)
     assert 2 <= first < second
+
+
+def test_tuning_a_triton_kernel(tmp_path: Path) -> None:
+    # In a process of its own, as a variable makes Triton interpret once and for all.
+    command = [sys.executable, EXAMPLES / "tune_triton_kernel.py", "--trials", "3"]
+    storage = f"sqlite:///{tmp_path}/tuning.db"
+    result = subprocess.run([*command, "--storage", storage], capture_output=True, text=True)
+    if importlib.util.find_spec("triton") is None:
+        assert "pip install triton" in result.stderr
+        return
+    assert result.returncode == 0, result.stderr
+    assert "speed-up:" in result.stdout
+    assert "softmax_kernel[grid](x, out, n_rows, n_columns, ROWS=" in result.stdout

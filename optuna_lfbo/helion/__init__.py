@@ -1,9 +1,10 @@
 """Tuning of Helion kernels by Optuna studies.
 
-:func:`helion_objective` measures one configuration of a kernel as one trial;
-:func:`tune` keeps many trials in flight; :class:`KernelSpace` is the kernel's search space in
-Optuna's terms. :func:`autotuner` and :class:`OptunaSearch` are for Helion's own autotuning:
-importing this package registers the latter for ``HELION_AUTOTUNER=OptunaSearch``.
+:func:`helion_objective` measures one configuration of a kernel as one trial,
+:func:`helion_multi_objective` with several shapes; :func:`tune` keeps many trials in flight;
+:class:`KernelSpace` is the kernel's search space in Optuna's terms. :func:`autotuner` and
+:class:`OptunaSearch` are for Helion's own autotuning: importing this package registers the
+latter for ``HELION_AUTOTUNER=OptunaSearch``.
 """
 
 try:
@@ -15,7 +16,11 @@ except ImportError as error:
     ) from error
 
 from optuna_lfbo.helion.exceptions import KernelError, TrialFailedError, UnusableDeviceError
-from optuna_lfbo.helion.objective import HelionObjective, helion_objective
+from optuna_lfbo.helion.objective import (
+    HelionObjective,
+    helion_multi_objective,
+    helion_objective,
+)
 from optuna_lfbo.helion.search import OptunaSearch, autotuner
 from optuna_lfbo.helion.space import KernelSpace
 from optuna_lfbo.helion.tuner import TuneResult, tune
@@ -29,6 +34,7 @@ __all__ = [
     "TuneResult",
     "UnusableDeviceError",
     "autotuner",
+    "helion_multi_objective",
     "helion_objective",
     "tune",
 ]

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
+    import torch
+
     Check: TypeAlias = Callable[[object, object], None]
 
 __all__ = ["BoundKernel", "Config", "InvalidConfig", "Kernel", "completed", "screened"]
@@ -56,9 +58,8 @@ def codegen_settings(kernel: Kernel) -> dict[str, str]:
     return {name: str(getattr(kernel.settings, name, None)) for name in _CODEGEN_SETTINGS}
 
 
-def device_name(bound_kernel: BoundKernel) -> str:
-    """Return the name of the device that the arguments live on, such as "NVIDIA H100"."""
-    device = bound_kernel.env.device
+def device_name(device: torch.device) -> str:
+    """Return the name of a device, such as "NVIDIA H100"."""
     return get_device_name(device) or str(device.type)
 
 

@@ -5,41 +5,33 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import statistics
-import tempfile
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
-
-import cloudpickle
-import torch
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from optuna_lfbo.helion import _compat_worker as compat
 from optuna_lfbo.helion._jobs import (
     CompileJob,
     Failure,
     MeasureJob,
-    PrepareCompiler,
-    PrepareMeter,
     RetimeJob,
 )
 from optuna_lfbo.helion._outcome import Outcome, one_line
-from optuna_lfbo.helion._pool import Pool
 from optuna_lfbo.helion._verdict import measured, not_built
-from optuna_lfbo.helion.exceptions import KernelError, UnusableDeviceError
+from optuna_lfbo.helion.exceptions import UnusableDeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from optuna_lfbo.helion._jobs import Built, Program, Reference
+    from optuna_lfbo.helion._jobs import Built
     from optuna_lfbo.helion._outcome import Status
+    from optuna_lfbo.helion._processes import Processes
+    from optuna_lfbo.helion._setup import Setup
 
     BestLatency: TypeAlias = Callable[[], float | None]
 
-_LOAD_LIMIT_S = 120.0
 _LEAST_LIMIT_S = 5.0
 _USUAL_COMPILES = 20
 _SLOWEST_USUAL = 5.0
@@ -73,70 +65,73 @@ class CompileLimit:
         return min(self._most_s, max(_LEAST_LIMIT_S, _SLOWEST_USUAL * slow))
 
 
+class Measurer(Protocol):
+    """Measures configurations of a task, one program or several."""
+
+    @property
+    def n_compilers(self) -> int:
+        """The number of compiling processes at most."""
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds that the measuring process has worked."""
+
+    @property
+    def unit(self) -> str:
+        """What values are measured in."""
+
+    @property
+    def unit_ms(self) -> float:
+        """Milliseconds of device time that a value of 1 stands for."""
+
+    def measure(self, config: Mapping[str, object], best_ms: BestLatency = ...) -> Outcome:
+        """Compile, check and time one configuration."""
+
+    def retime(
+        self, configs: Sequence[Mapping[str, object]], rounds: int, repeat: int
+    ) -> list[list[float]]:
+        """Time several configurations in turn."""
+
+    def close(self) -> None:
+        """End the processes."""
+
+
 class Engine:
     """Measures configurations of one program, and survives whatever they do.
 
     Args:
-        program: What is tuned.
-        compile_limit: Seconds that a compilation may take.
-        measure_limit_s: Seconds that running, checking and timing a configuration may take.
-        n_compilers: Number of compiling processes; by default as many as this machine can
-            run beside those that ask and measure.
+        setup: The program.
+        reference: Path of its `Reference`.
+        processes: Compile and measure.
 
     Attributes:
-        n_compilers: The number of compiling processes at most.
-        busy_s: Seconds that the measuring process has worked.
+        busy_s: Seconds that the measuring process has worked for this program.
     """
 
-    def __init__(
-        self,
-        program: Program,
-        compile_limit: CompileLimit,
-        measure_limit_s: float,
-        n_compilers: int | None = None,
-    ) -> None:
-        self._program = program
-        self._compile_limit = compile_limit
-        self._measure_limit_s = measure_limit_s
-        self._folder = tempfile.TemporaryDirectory(prefix="optuna_lfbo-")
-        self._reference = str(Path(self._folder.name) / "reference.pt")
-        cache = str(Path(self._folder.name) / "cache")
-        self.n_compilers = n_compilers or _n_spare_cores()
-        self._prepare_compiler = PrepareCompiler(program, cache)
-        self._compilers = Pool(self.n_compilers, self._prepare_compiler)
-        self._prepare_meter = PrepareMeter(cache, self._reference)
-        self._meter = Pool(1, self._prepare_meter)
+    unit = "ms"
+    unit_ms = 1.0
+
+    def __init__(self, setup: Setup, reference: str, processes: Processes) -> None:
+        self._program = setup.program
+        self._compile_limit = CompileLimit(setup.compile_limit_s)
+        self._measure_limit_s = setup.measure_limit_s
+        self._reference = reference
+        self._processes = processes
+        self._compilers = processes.compilers
+        self._meter = processes.meter
         self._lock = threading.Lock()
         self._measured: dict[str, Future[Outcome]] = {}
         self._contenders: dict[str, Built] = {}
         self.busy_s = 0.0
 
-    def start(self, n_compilers: int) -> None:
-        """Start processes without waiting for them; more compilers start when needed."""
-        self._compilers.start(n_compilers)
-        self._meter.start(1)
+    @property
+    def n_compilers(self) -> int:
+        """The number of compiling processes at most."""
+        return self._processes.n_compilers
 
     def close(self) -> None:
         """Kill the processes and delete the files."""
-        self._compilers.close()
-        self._meter.close()
-        self._folder.cleanup()
-
-    def expect(self, reference: Reference) -> None:
-        """Say what configurations are called with, and hand it to the measuring process.
-
-        Raises:
-            KernelError: The kernel or its arguments cannot be sent to another process.
-        """
-        try:
-            torch.save(reference, self._reference, pickle_module=cloudpickle)
-            self._meter.run(self._prepare_meter, _LOAD_LIMIT_S)
-            self._compilers.run(self._prepare_compiler, _LOAD_LIMIT_S)
-        except Exception as error:  # Whatever pickling, importing or binding raises.
-            raise KernelError(
-                "The kernel and its arguments cannot be sent to the processes that compile "
-                f"and measure: {one_line(f'{type(error).__name__}: {error}')}"
-            ) from error
+        self._processes.close()
 
     def measure(self, config: Mapping[str, object], best_ms: BestLatency = _unknown) -> Outcome:
         """Compile, check and time one configuration; never raise for what it does wrong.
@@ -243,10 +238,6 @@ class Engine:
             outcome = measured(failure, compile_s, time.perf_counter() - started)
         self.busy_s += outcome.measure_s
         return outcome
-
-
-def _n_spare_cores() -> int:
-    return max(1, len(os.sched_getaffinity(0)) - 2)
 
 
 def _key(config: Mapping[str, object]) -> str:

@@ -13,7 +13,7 @@ import optuna
 from optuna_lfbo.helion._study import DEFAULT_LATENCY, measured_trials
 
 if TYPE_CHECKING:
-    from optuna_lfbo.helion._engine import Engine
+    from optuna_lfbo.helion._engine import Measurer
     from optuna_lfbo.helion._task import Configuration, Task
 
 FINAL = "final"
@@ -44,12 +44,13 @@ class Finalist:
     spread_ms: float
 
 
-def retime(task: Task, engine: Engine, study: optuna.Study) -> None:
+def retime(task: Task, engine: Measurer, study: optuna.Study) -> None:
     """Time the best few, the default and the seeds in turn, and record it in the study."""
     finalists = _finalists(task, study)
     if not finalists:
         return
-    rounds, calls = _effort(sum(finalist.latency_ms for finalist in finalists))
+    turn_ms = engine.unit_ms * sum(finalist.latency_ms for finalist in finalists)
+    rounds, calls = _effort(turn_ms)
     try:
         latencies = engine.retime(
             [finalist.configuration for finalist in finalists], rounds, calls

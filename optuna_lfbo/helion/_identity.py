@@ -8,6 +8,7 @@ import inspect
 import json
 import re
 import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,11 +18,11 @@ import torch
 from optuna_lfbo.helion import _compat
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator
 
     from optuna_lfbo.helion._compat import BoundKernel, Kernel
 
-JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
+JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 
 _NAMED_SHAPES = 3
 _PACKAGES = ("helion", "torch", "triton", "jax")
@@ -49,9 +50,14 @@ class Identity:
     @property
     def study_name(self) -> str:
         """A readable name that is the same in every process that tunes the same thing."""
-        shapes = ["x".join(map(str, shape)) for shape in _tensor_shapes(self.args)]
-        parts = [self.kernel, *shapes[:_NAMED_SHAPES], _slug(self.device), self._digest]
+        shapes = self.shapes[:_NAMED_SHAPES]
+        parts = [self.kernel, *shapes, _slug(self.device), self._digest]
         return "-".join(part for part in parts if part)
+
+    @property
+    def shapes(self) -> list[str]:
+        """Shapes of the tensors among the arguments, such as "16x128"."""
+        return ["x".join(map(str, shape)) for shape in _tensor_shapes(self.args)]
 
     @property
     def _digest(self) -> str:
@@ -60,24 +66,42 @@ class Identity:
 
 
 def identity_of(kernel: Kernel, bound_kernel: BoundKernel, args: Sequence[object]) -> Identity:
-    """Describe a kernel bound to ``args``."""
+    """Describe a Helion kernel bound to ``args``."""
+    return make_identity(
+        kernel.name,
+        [source_of(kernel.fn), _compat.codegen_settings(kernel)],
+        args,
+        _compat.device_name(bound_kernel.env.device),
+    )
+
+
+def make_identity(name: str, source: JSON, args: Sequence[object], device: str) -> Identity:
+    """Describe a program whose code is ``source``, with ``args``."""
     return Identity(
-        kernel=kernel.name,
-        source_hash=_source_hash(kernel),
+        kernel=name,
+        source_hash=hashlib.sha256(json.dumps(source).encode()).hexdigest(),
         args=[_described(arg) for arg in args],
-        device=_compat.device_name(bound_kernel),
+        device=device,
         versions=_versions(),
     )
 
 
-def _source_hash(kernel: Kernel) -> str:
-    # Putting the best configuration into the decorator does not make it another kernel.
-    tree = ast.parse(textwrap.dedent(inspect.getsource(kernel.fn)))
-    function = tree.body[0]
-    assert isinstance(function, ast.FunctionDef)
-    function.decorator_list = []
-    text = json.dumps([ast.unparse(function), _compat.codegen_settings(kernel)])
-    return hashlib.sha256(text.encode()).hexdigest()
+def source_of(fn: Callable[..., object]) -> str:
+    """Return the source of a function without what does not change what it does.
+
+    Raises:
+        OSError: It is not to be found.
+        TypeError: ``fn`` is not a function.
+    """
+    text = textwrap.dedent(inspect.getsource(fn))
+    try:
+        statement = ast.parse(text).body[0]
+    except SyntaxError:  # A lambda comes with the lines around it.
+        return text
+    if isinstance(statement, ast.FunctionDef):
+        # Putting the best configuration into the decorator does not make it another kernel.
+        statement.decorator_list = []
+    return ast.unparse(statement)
 
 
 def _described(value: object) -> JSON:
@@ -99,9 +123,13 @@ def _described(value: object) -> JSON:
     return f"{named.__module__}.{named.__qualname__}"
 
 
-def _tensor_shapes(args: list[JSON]) -> list[list[JSON]]:
-    shapes = (arg.get("shape") for arg in args if isinstance(arg, dict))
-    return [shape for shape in shapes if isinstance(shape, list) and shape]
+def _tensor_shapes(args: JSON) -> Iterator[list[int]]:
+    """The shapes in the descriptions of arguments, or of several sets of them."""
+    if isinstance(args, list):
+        for arg in args:
+            yield from _tensor_shapes(arg)
+    elif isinstance(args, dict) and isinstance(shape := args.get("shape"), list) and shape:
+        yield shape
 
 
 def _versions() -> dict[str, str]:

@@ -217,11 +217,11 @@ class PrepareCompiler:
     """First job of a compiling process.
 
     Attributes:
-        program: What it is going to compile.
+        programs: What it is going to compile.
         cache: Folder where the measuring process finds what was compiled.
     """
 
-    program: Program
+    programs: Sequence[Program]
     cache: str
 
     def __call__(self) -> None:
@@ -229,7 +229,8 @@ class PrepareCompiler:
         compat.use_cache(self.cache)
         # There are as many such processes as cores.
         torch.set_num_threads(1)
-        self.program.prepare()
+        for program in self.programs:
+            program.prepare()
 
 
 @dataclass(frozen=True)
@@ -238,18 +239,19 @@ class PrepareMeter:
 
     Attributes:
         cache: Folder in which the compiling processes leave what they compiled.
-        reference: Path of the `Reference`, which may be written later.
+        references: Paths of each `Reference`, which may be written later.
     """
 
     cache: str
-    reference: str
+    references: Sequence[str]
 
     def __call__(self) -> None:
-        """Touch the device, and read the reference, both of which take a while."""
+        """Touch the device, and read the references, both of which take a while."""
         compat.use_cache(self.cache)
         compat.synchronize_device()
-        if Path(self.reference).exists():
-            _reference(self.reference)
+        for reference in self.references:
+            if Path(reference).exists():
+                _reference(reference)
 
 
 @functools.cache

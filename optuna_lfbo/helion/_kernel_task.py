@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from optuna_lfbo import LFBOSampler
 from optuna_lfbo.helion import _compat
 from optuna_lfbo.helion._compat_worker import start_server
-from optuna_lfbo.helion._engine import CompileLimit, Engine
 from optuna_lfbo.helion._identity import identity_of
 from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._program import program_of
-from optuna_lfbo.helion._task import Configuration, RejectedError, Task, json_of
+from optuna_lfbo.helion._setup import Setup
+from optuna_lfbo.helion._task import Configuration, ProgramTask, RejectedError, json_of
 from optuna_lfbo.helion.exceptions import KernelError
 from optuna_lfbo.helion.space import KernelSpace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from optuna_lfbo.helion._compat import BoundKernel, Kernel
+    from optuna.samplers import BaseSampler
+
+    from optuna_lfbo.helion._compat import BoundKernel, Config, Kernel
     from optuna_lfbo.helion._jobs import Reference
 
 
-class KernelTask(Task):
+class KernelTask(ProgramTask):
     """A kernel bound to arguments; made by `task_of`."""
 
     def __init__(
@@ -61,21 +64,23 @@ class KernelTask(Task):
         """Return up to ``n`` configurations to begin with where nothing is known."""
         return [json_of(config) for config in self.space.random_configs(n, seed)]
 
-    def engine(self, n_compilers: int | None = None) -> Engine:
-        """Run the kernel once for the baseline while the processes start.
+    def config(self, configuration: Mapping[str, Any]) -> Config:
+        """Return the configuration for ``helion.kernel(config=...)``.
 
         Raises:
-            KernelError: The kernel does not compile or run, or cannot be sent to a process.
+            helion.exc.InvalidConfig: It is not one of this kernel.
         """
+        return _compat.completed(self.bound_kernel, configuration)
+
+    def sampler(self, seed: int | None = None) -> BaseSampler:
+        """Return a sampler that knows which parameters are the same configuration."""
+        return LFBOSampler(seed=seed, canonical=self.space.canonical)
+
+    def setup(self) -> Setup:
+        """Return the kernel; the reference is the result of its default configuration."""
         compile_s, measure_s = _compat.time_limits(self.bound_kernel)
-        engine = Engine(program_of(self.kernel, self._args), CompileLimit(compile_s), measure_s)
-        try:
-            engine.start(n_compilers or engine.n_compilers)
-            engine.expect(self._reference())
-        except BaseException:
-            engine.close()
-            raise
-        return engine
+        program = program_of(self.kernel, self._args)
+        return Setup(program, self._reference, compile_s, measure_s)
 
     def _reference(self) -> Reference:
         try:

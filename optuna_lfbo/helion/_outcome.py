@@ -32,6 +32,8 @@ class Outcome:
         measure_s: Seconds that running, checking and timing took.
         first_look: Whether a few launches showed that it is clearly slow; its result is not
             checked then.
+        latencies_ms: Those of several argument sets; ``latency_ms`` is the geometric mean of
+            latency over default latency then.
     """
 
     status: Status
@@ -40,14 +42,17 @@ class Outcome:
     compile_s: float = 0.0
     measure_s: float = 0.0
     first_look: bool = False
+    latencies_ms: tuple[float, ...] | None = None
 
-    def attributes(self) -> dict[str, str | float | bool]:
+    def attributes(self) -> dict[str, str | float | bool | list[float]]:
         """Return what a trial records of it."""
-        attributes: dict[str, str | float | bool] = {"status": self.status}
+        attributes: dict[str, str | float | bool | list[float]] = {"status": self.status}
         if self.error is not None:
             attributes["error"] = self.error
         if self.first_look:
             attributes["first_look"] = True
+        if self.latencies_ms is not None:
+            attributes["latencies_ms"] = list(self.latencies_ms)
         attributes["compile_s"] = round(self.compile_s, 4)
         attributes["measure_s"] = round(self.measure_s, 4)
         return attributes

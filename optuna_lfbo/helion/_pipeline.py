@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from optuna.trial import FrozenTrial
 
-    from optuna_lfbo.helion._engine import Engine
+    from optuna_lfbo.helion._engine import Measurer
     from optuna_lfbo.helion._progress import Progress
     from optuna_lfbo.helion._stop import StopRule
     from optuna_lfbo.helion._task import Configuration, Task
@@ -60,7 +60,7 @@ class Pipeline:
     def __init__(
         self,
         task: Task,
-        engine: Engine,
+        engine: Measurer,
         study: optuna.Study,
         stop: StopRule,
         told: Callable[[FrozenTrial], None] = lambda trial: None,

@@ -8,34 +8,17 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
-import torch
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
 )
-from torch.utils._pytree import tree_map
 from tqdm import tqdm
 
 from optuna_lfbo.helion import _compat_worker as compat
+from optuna_lfbo.helion._outlines import fake_args, outlined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-_ALIGNMENT = 64
-"""Bytes; no code depends on more of an address."""
-
-
-@dataclass(frozen=True)
-class _Outline:
-    """A tensor without its data. The same ``identity`` is the same tensor."""
-
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-    dtype: torch.dtype
-    device: torch.device
-    misalignment: int
-    identity: int
 
 
 @dataclass(frozen=True)
@@ -88,44 +71,11 @@ class HelionProgram:
 
 def program_of(kernel: Any, args: Sequence[object]) -> HelionProgram:
     """Pack ``kernel`` and what is to be known of ``args`` without their data."""
-    outlines = tree_map(_outline, tuple(args))
-    return HelionProgram(compat.packed_kernel(kernel), cloudpickle.dumps(outlines))
+    return HelionProgram(compat.packed_kernel(kernel), outlined(args))
 
 
-@functools.lru_cache(maxsize=4)
+@functools.cache
 def _bound(program: HelionProgram) -> tuple[Any, Sequence[object], Any]:
     kernel = compat.unpacked_kernel(program.kernel)
-    mode = compat.fake_mode()
-    tensors: dict[int, torch.Tensor] = {}
-
-    def tensor_of(leaf: object) -> object:
-        if not isinstance(leaf, _Outline):
-            return leaf
-        if leaf.identity not in tensors:
-            tensors[leaf.identity] = _tensor(leaf, mode)
-        return tensors[leaf.identity]
-
-    args = tree_map(tensor_of, cloudpickle.loads(program.outlines))
+    args, mode = fake_args(program.outlines)
     return compat.bind(kernel, args), args, mode
-
-
-def _outline(leaf: object) -> object:
-    if not isinstance(leaf, torch.Tensor):
-        return leaf
-    return _Outline(
-        shape=tuple(leaf.shape),
-        stride=tuple(leaf.stride()),
-        dtype=leaf.dtype,
-        device=leaf.device,
-        misalignment=leaf.data_ptr() % _ALIGNMENT,
-        identity=id(leaf),
-    )
-
-
-def _tensor(outline: _Outline, mode: Any) -> torch.Tensor:
-    with mode:
-        tensor = torch.empty_strided(
-            outline.shape, outline.stride, dtype=outline.dtype, device=outline.device
-        )
-    tensor.address = outline.misalignment  # type: ignore[attr-defined]
-    return tensor

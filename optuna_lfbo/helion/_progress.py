@@ -10,7 +10,7 @@ from tqdm import tqdm
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from optuna_lfbo.helion._engine import Engine
+    from optuna_lfbo.helion._engine import Measurer
     from optuna_lfbo.helion._outcome import Outcome
 
 
@@ -22,7 +22,7 @@ class Progress:
         show: Whether to show it at all.
     """
 
-    def __init__(self, engine: Engine, show: bool) -> None:
+    def __init__(self, engine: Measurer, show: bool) -> None:
         self._engine = engine
         self._bar = tqdm(
             disable=not show,
@@ -61,6 +61,7 @@ class Progress:
         busy = self._engine.busy_s / (time.perf_counter() - self._started)
         parts = [f"{self._n_failed} failed", f"device {busy:.0%} busy"]
         if self._best_ms is not None and self._first_ms is not None:
+            unit = self._engine.unit
             speed_up = self._first_ms / self._best_ms
-            parts.insert(0, f"best {self._best_ms:.4g} ms ({speed_up:.2f} x the first)")
+            parts.insert(0, f"best {self._best_ms:.4g} {unit} ({speed_up:.2f} x the first)")
         self._bar.set_postfix_str(", ".join(parts), refresh=False)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from optuna_lfbo.helion._identity import Identity
 
-METRIC_NAME = "latency_ms"
 DEFAULT_LATENCY = "default_latency_ms"
 
 _FIXED_ATTRIBUTES = ("kernel", "source_hash", "args", "device")
@@ -32,7 +31,7 @@ _FIXED_ATTRIBUTES = ("kernel", "source_hash", "args", "device")
 _logger = optuna.logging.get_logger(f"optuna.{__name__}")
 
 
-def claim(study: optuna.Study, identity: Identity) -> None:
+def claim(study: optuna.Study, identity: Identity, metric: str) -> None:
     """Record in ``study`` what it is about, or check that it is about the same.
 
     Raises:
@@ -65,7 +64,7 @@ def claim(study: optuna.Study, identity: Identity) -> None:
     if study.metric_names is None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names([METRIC_NAME])
+            study.set_metric_names([metric])
 
 
 def open_storage(storage: str | BaseStorage | None) -> str | BaseStorage | None:
@@ -136,6 +135,7 @@ def repeated(number: int, outcome: Outcome) -> Outcome:
         outcome.latency_ms,
         error=f"the same configuration as trial {number}",
         first_look=outcome.first_look,
+        latencies_ms=outcome.latencies_ms,
     )
 
 

@@ -16,14 +16,17 @@ from optuna.trial import TrialState
 
 from optuna_lfbo.helion import _study
 from optuna_lfbo.helion._outcome import Outcome, one_line
+from optuna_lfbo.helion._setup import engines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
 
-    from optuna_lfbo.helion._engine import Engine
+    from optuna_lfbo.helion._engine import Measurer
     from optuna_lfbo.helion._identity import Identity
+    from optuna_lfbo.helion._setup import Setup
 
 Configuration: TypeAlias = dict[str, Any]
 """What a program is built from, as JSON has it."""
@@ -43,7 +46,10 @@ class Task(abc.ABC):
         distributions: The search space.
         seeds: Configurations to measure first, the most promising ones.
         default: The one that would run without tuning, if there is one.
+        metric: What the studies minimise.
     """
+
+    metric = "latency_ms"
 
     def __init__(
         self,
@@ -78,7 +84,19 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
-    def engine(self, n_compilers: int | None = None) -> Engine:
+    def config(self, configuration: Mapping[str, Any]) -> Any:
+        """Return ``configuration`` as those who run the program need it.
+
+        Raises:
+            Exception: It is not one of this program.
+        """
+
+    @abc.abstractmethod
+    def sampler(self, seed: int | None = None) -> BaseSampler:
+        """Return a new sampler that knows the search space."""
+
+    @abc.abstractmethod
+    def engine(self, n_compilers: int | None = None) -> Measurer:
         """Return a new engine that is ready to measure.
 
         Args:
@@ -96,7 +114,7 @@ class Task(abc.ABC):
         """
         with self._lock:
             if study not in self._ledgers:
-                _study.claim(study, self.identity)
+                _study.claim(study, self.identity, self.metric)
                 self._ledgers[study] = _study.Ledger()
             return self._ledgers[study]
 
@@ -157,6 +175,19 @@ class Task(abc.ABC):
                 continue
             study.enqueue_trial(params, user_attrs={"config": configuration})
             known.append(configuration)
+
+
+class ProgramTask(Task):
+    """One program to tune."""
+
+    @abc.abstractmethod
+    def setup(self) -> Setup:
+        """Return the program and what there is to know for measuring it."""
+
+    def engine(self, n_compilers: int | None = None) -> Measurer:
+        """Return a new engine that is ready to measure."""
+        (engine,) = engines([self.setup()], n_compilers)
+        return engine
 
 
 def json_of(configuration: Mapping[str, object]) -> Configuration:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from optuna_lfbo.helion import _compat
 from optuna_lfbo.helion._kernel_task import KernelTask, task_of
-from optuna_lfbo.helion._outcome import Outcome
-from optuna_lfbo.helion.exceptions import TrialFailedError
+from optuna_lfbo.helion._multi_task import MultiTask, multi_task_of
+from optuna_lfbo.helion._objective import Objective
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
-    import optuna
-
-    from optuna_lfbo.helion._compat import Config, Kernel
-    from optuna_lfbo.helion._engine import Engine
+    from optuna_lfbo.helion._compat import Kernel
 
 
 def helion_objective(kernel: Kernel, args: Sequence[object]) -> HelionObjective:
@@ -44,8 +39,39 @@ def helion_objective(kernel: Kernel, args: Sequence[object]) -> HelionObjective:
     return HelionObjective(task_of(kernel, args))
 
 
-class HelionObjective:
-    """Measures the configuration of a trial; made by :func:`helion_objective`.
+def helion_multi_objective(
+    kernel: Kernel, arg_sets: Sequence[Sequence[object]]
+) -> HelionObjective:
+    """Return the objective that measures ``kernel`` with several sets of arguments.
+
+    The value of a trial is the geometric mean, over the sets, of the latency divided by that
+    of the set's default configuration, as measured when the objective is entered. The
+    latencies are in the trial's ``latencies_ms``, those of the defaults in the study's
+    ``default_latencies_ms``; the ``latency_ms`` and ``default_latency_ms`` of a result of
+    ``tune`` are such means, too. A configuration has to work with all sets; the ``error`` of one
+    that does not names the first set's shapes with which it fails.
+
+    Example:
+        ::
+
+            objective = helion_multi_objective(matmul, [(small, small), (large, large)])
+            result = objective.tune(n_trials=200)
+
+    Args:
+        kernel: A function decorated with ``helion.kernel``.
+        arg_sets: The kernel's positional arguments, once for each shape. The search space is
+            that of the first.
+
+    Raises:
+        TypeError: ``kernel`` is not a Helion kernel, or a set does not fit its signature.
+        ValueError: There is no set, or they are not all on the same device.
+        KernelError: Helion cannot bind the kernel to one of them.
+    """
+    return HelionObjective(multi_task_of(kernel, arg_sets))
+
+
+class HelionObjective(Objective[Any]):
+    """Measures the Helion configuration of a trial; made by :func:`helion_objective`.
 
     Used as a context manager: entering it runs the kernel once for the baseline that every
     result is compared with and starts the processes that compile and measure, leaving it ends
@@ -67,6 +93,7 @@ class HelionObjective:
 
     Trials whose parameters give a configuration that the study has an outcome for share it
     without being compiled or measured again, with the status ``"duplicate"`` for a latency.
+    ``best_config`` returns a configuration that is ready for ``helion.kernel(config=...)``.
 
     Attributes:
         space: The search space.
@@ -75,83 +102,6 @@ class HelionObjective:
         failures: Exception classes for the ``catch`` of ``study.optimize``.
     """
 
-    failures: tuple[type[Exception], ...] = (TrialFailedError,)
-
-    def __init__(self, task: KernelTask) -> None:
-        self._task = task
-        self._engine: Engine | None = None
+    def __init__(self, task: KernelTask | MultiTask) -> None:
+        super().__init__(task)
         self.space = task.space
-        self.study_name = task.identity.study_name
-
-    def __enter__(self) -> HelionObjective:
-        """Compute the baseline and get ready to measure.
-
-        Raises:
-            KernelError: The kernel does not compile, or fails when it runs.
-        """
-        if self._engine is not None:
-            raise RuntimeError("This objective has been entered already.")
-        self._engine = self._task.engine(n_compilers=1)
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End the processes and release the baseline's memory."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.close()
-
-    def __call__(self, trial: optuna.Trial) -> float:
-        """Return the latency of the trial's configuration in milliseconds.
-
-        Raises:
-            TrialFailedError: The configuration cannot be measured; one of ``failures``.
-            UnusableDeviceError: Nor can any other one.
-            ValueError: The study is not one for this kernel, its arguments and device.
-            RuntimeError: The objective is called outside its ``with`` block.
-        """
-        if self._engine is None:
-            raise RuntimeError(
-                "The objective measures only within its context: "
-                "`with helion_objective(kernel, args) as objective: study.optimize(objective)`."
-            )
-        begun = self._task.begin(trial)
-        if isinstance(begun, Outcome):
-            outcome, configuration = begun, None
-        else:
-            outcome, configuration = self._engine.measure(begun), begun
-        self._task.conclude(trial, configuration, outcome)
-        if outcome.latency_ms is None:
-            raise TrialFailedError(outcome.status, outcome.error or "")
-        return outcome.latency_ms
-
-    def enqueue_seeds(self, study: optuna.Study) -> None:
-        """Put Helion's default configuration, then all seeds, before other trials.
-
-        What the study has an outcome for, or waiting, is not enqueued again.
-
-        Raises:
-            ValueError: The study is not one for this kernel, its arguments and device.
-        """
-        self._task.enqueue(study, self._task.seeds)
-
-    def best_config(self, study: optuna.Study) -> Config:
-        """Return the fastest configuration measured, ready for ``helion.kernel(config=...)``.
-
-        Raises:
-            ValueError: No trial of the study has succeeded yet, or the best one does not say
-                which configuration it measured.
-            helion.exc.InvalidConfig: What it says is not a configuration of this kernel.
-        """
-        trial = study.best_trial
-        config = trial.user_attrs.get("config")
-        if not isinstance(config, dict):
-            raise ValueError(
-                f"Trial {trial.number} of the study {study.study_name!r} has no configuration "
-                "on record; it was not made by this objective."
-            )
-        return _compat.completed(self._task.bound_kernel, config)

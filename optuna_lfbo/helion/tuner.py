@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from optuna_lfbo import LFBOSampler
-from optuna_lfbo.helion import _compat
 from optuna_lfbo.helion._final import default_latency, retime, winner_of
 from optuna_lfbo.helion._kernel_task import task_of
 from optuna_lfbo.helion._pipeline import Pipeline
@@ -24,8 +22,10 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-    from optuna_lfbo.helion._compat import Config, Kernel
-    from optuna_lfbo.helion._kernel_task import KernelTask
+    from optuna_lfbo.helion._compat import Kernel
+    from optuna_lfbo.helion._task import Task
+
+ConfigT = TypeVar("ConfigT")
 
 _N_STARTS = 100
 """Random configurations before the sampler's. The seeds are good, but where they are is often
@@ -33,19 +33,20 @@ not where the best ones are, and with a pipeline a hundred trials are a few seco
 
 
 @dataclass(frozen=True)
-class TuneResult:
+class TuneResult(Generic[ConfigT]):
     """What :func:`tune` found.
 
     Attributes:
-        config: The fastest configuration, ready for ``helion.kernel(config=...)``.
+        config: The fastest configuration, ready for ``helion.kernel(config=...)`` if it is
+            Helion's.
         latency_ms: Its latency in milliseconds, from the final comparison.
-        default_latency_ms: That of Helion's default in the same comparison; None if the
-            default does not work.
+        default_latency_ms: That of the default in the same comparison; None if there is none
+            that works.
         study: All trials.
         stop_reason: Why tuning ended.
     """
 
-    config: Config
+    config: ConfigT
     latency_ms: float
     default_latency_ms: float | None
     study: optuna.Study
@@ -70,7 +71,7 @@ def tune(
     n_trials: int | None = None,
     timeout: float | None = None,
     show_progress_bar: bool = False,
-) -> TuneResult:
+) -> TuneResult[Any]:
     """Find the fastest configuration of a Helion kernel for ``args``.
 
     Configurations compile in as many processes as the machine has cores to spare, while one
@@ -108,22 +109,43 @@ def tune(
         KernelError: The kernel does not run at all, or no configuration of it does.
         ValueError: The study is for another kernel, other arguments or another device.
     """
-    task = task_of(kernel, args)
+    return tuned(
+        task_of(kernel, args),
+        sampler=sampler,
+        seed=seed,
+        storage=storage,
+        study_name=study_name,
+        n_trials=n_trials,
+        timeout=timeout,
+        show_progress_bar=show_progress_bar,
+    )
+
+
+def tuned(
+    task: Task,
+    *,
+    sampler: BaseSampler | None,
+    seed: int | None,
+    storage: str | BaseStorage | None,
+    study_name: str | None,
+    n_trials: int | None,
+    timeout: float | None,
+    show_progress_bar: bool,
+) -> TuneResult[Any]:
+    """Tune ``task`` as :func:`tune` does a Helion kernel."""
     study = open_study(
-        study_name or task.identity.study_name,
-        storage,
-        sampler or LFBOSampler(seed=seed, canonical=task.space.canonical),
+        study_name or task.identity.study_name, storage, sampler or task.sampler(seed)
     )
     return run(task, study, StopRule(n_trials, timeout), seed, show_progress_bar)
 
 
 def run(
-    task: KernelTask,
+    task: Task,
     study: optuna.Study,
     stop: StopRule,
     seed: int | None,
     show_progress: bool,
-) -> TuneResult:
+) -> TuneResult[Any]:
     """Tune ``task`` with a study that exists.
 
     Raises:
@@ -133,14 +155,14 @@ def run(
     best = winner_of(study)
     if best is None:
         raise KernelError(
-            f"None of the configurations of {task.kernel.name!r} that were tried works."
+            f"None of the configurations of {task.identity.kernel!r} that were tried works."
         )
-    config = _compat.completed(task.bound_kernel, best.configuration)
+    config = task.config(best.configuration)
     return TuneResult(config, best.latency_ms, default_latency(study), study, reason)
 
 
 def conduct(
-    task: KernelTask,
+    task: Task,
     study: optuna.Study,
     stop: StopRule,
     seed: int | None,

@@ -69,6 +69,8 @@ def _gpu(kind: str, name: str, capability: str, **answers: Any) -> Platform:
     counts = dict.fromkeys(("device_num_sm", "get_num_sm", "num_compute_units"), n_units)
     answers = {
         "get_hardware_info": hardware,
+        # Asked of the device's driver where Triton is installed.
+        "_min_dot_size": (16, 16, 16),
         "_regs_per_block": 65536,
         "supports_block_ptr": True,
         **counts,

@@ -1,0 +1,122 @@
+"""A Helion kernel with several sets of arguments as one thing to tune."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from optuna_lfbo.helion._kernel_task import task_of
+from optuna_lfbo.helion._multi_engine import MultiEngine
+from optuna_lfbo.helion._setup import engines
+from optuna_lfbo.helion._task import Task, json_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import optuna
+    from optuna.samplers import BaseSampler
+
+    from optuna_lfbo.helion._compat import Config, Kernel
+    from optuna_lfbo.helion._identity import Identity
+    from optuna_lfbo.helion._kernel_task import KernelTask
+    from optuna_lfbo.helion._outcome import Outcome
+    from optuna_lfbo.helion._task import Configuration
+
+DEFAULT_LATENCIES = "default_latencies_ms"
+
+
+class MultiTask(Task):
+    """Configurations are those for the first set; made by `multi_task_of`."""
+
+    metric = "latency_over_default"
+
+    def __init__(self, tasks: Sequence[KernelTask]) -> None:
+        self._tasks = tasks
+        self._first = tasks[0]
+        self.space = self._first.space
+        self._default_latencies_ms: list[float] = []
+        super().__init__(
+            identity=_identity([task.identity for task in tasks]),
+            distributions=self._first.distributions,
+            seeds=self._first.seeds,
+            default=self._first.default,
+        )
+
+    def configuration(self, params: Mapping[str, Any]) -> Mapping[str, object]:
+        """Return the repaired configuration.
+
+        Raises:
+            RejectedError: Helion or the kernel's filter excludes it.
+        """
+        return self._first.configuration(params)
+
+    def params(self, configuration: Mapping[str, object]) -> dict[str, Any]:
+        """Return parameters that stand for ``configuration``."""
+        return self._first.params(configuration)
+
+    def config(self, configuration: Mapping[str, Any]) -> Config:
+        """Return the configuration for ``helion.kernel(config=...)``."""
+        return self._first.config(configuration)
+
+    def sampler(self, seed: int | None = None) -> BaseSampler:
+        """Return a sampler that knows which parameters are the same configuration."""
+        return self._first.sampler(seed)
+
+    def starts(self, n: int, seed: int | None) -> list[Configuration]:
+        """Return up to ``n`` configurations to begin with where nothing is known."""
+        return self._first.starts(n, seed)
+
+    def engine(self, n_compilers: int | None = None) -> MultiEngine:
+        """Run the kernel with each set, and time the defaults.
+
+        Raises:
+            KernelError: The kernel does not compile or run with one of them, or cannot be
+                sent to a process.
+        """
+        ours = engines([task.setup() for task in self._tasks], n_compilers)
+        try:
+            defaults = [json_of(task.space.default.config) for task in self._tasks]
+            names = [_name(position, task) for position, task in enumerate(self._tasks)]
+            engine = MultiEngine(ours, defaults, names)
+        except BaseException:
+            for single in ours:
+                single.close()
+            raise
+        self._default_latencies_ms = engine.default_latencies_ms
+        return engine
+
+    def conclude(
+        self, trial: optuna.Trial, configuration: Configuration | None, outcome: Outcome
+    ) -> None:
+        """Record an outcome, and with the first one what latencies are compared with."""
+        super().conclude(trial, configuration, outcome)
+        if DEFAULT_LATENCIES not in trial.study.user_attrs:
+            trial.study.set_user_attr(DEFAULT_LATENCIES, self._default_latencies_ms)
+
+
+def multi_task_of(kernel: Kernel, arg_sets: Any) -> MultiTask:
+    """Bind ``kernel`` to each set of arguments.
+
+    Raises:
+        TypeError: ``kernel`` is not a Helion kernel, or a set does not fit its signature.
+        ValueError: There is no set, or they are not all on the same device.
+        KernelError: Helion cannot bind the kernel to one of them.
+    """
+    if not isinstance(arg_sets, tuple | list):
+        raise TypeError(
+            "arg_sets must be a list with a tuple of arguments for each shape, "
+            f"got {type(arg_sets).__name__}."
+        )
+    if not arg_sets:
+        raise ValueError("arg_sets is empty: expected at least one tuple of arguments.")
+    return MultiTask([task_of(kernel, args) for args in arg_sets])
+
+
+def _identity(identities: Sequence[Identity]) -> Identity:
+    if len(devices := {identity.device for identity in identities}) > 1:
+        raise ValueError(f"arg_sets must be on one device, they are on {sorted(devices)}.")
+    return dataclasses.replace(identities[0], args=[identity.args for identity in identities])
+
+
+def _name(position: int, task: KernelTask) -> str:
+    return f"arg_sets[{position}] ({', '.join(task.identity.shapes)})"

@@ -1,0 +1,73 @@
+"""The processes that compile and the one that measures."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optuna_lfbo.helion._jobs import PrepareCompiler, PrepareMeter
+from optuna_lfbo.helion._pool import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from optuna_lfbo.helion._jobs import Program
+
+_LOAD_LIMIT_S = 120.0
+
+
+class Processes:
+    """Killable processes that work on some programs, and the files they share.
+
+    Args:
+        programs: What they work on.
+        n_compilers: Number of compiling processes; by default as many as this machine can
+            run beside those that ask and measure.
+
+    Attributes:
+        compilers: Run `CompileJob`s.
+        meter: Runs a `MeasureJob` or a `RetimeJob` at a time.
+        n_compilers: The number of compiling processes at most.
+        references: For each program the path where its `Reference` is to be written.
+    """
+
+    def __init__(self, programs: Sequence[Program], n_compilers: int | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="optuna_lfbo-")
+        folder = Path(self._folder.name)
+        cache = str(folder / "cache")
+        self.references = [str(folder / f"reference{i}.pt") for i, _ in enumerate(programs)]
+        self.n_compilers = n_compilers or _n_spare_cores()
+        self._prepare_compiler = PrepareCompiler(programs, cache)
+        self._prepare_meter = PrepareMeter(cache, self.references)
+        self.compilers = Pool(self.n_compilers, self._prepare_compiler)
+        self.meter = Pool(1, self._prepare_meter)
+
+    def start(self, n_compilers: int | None = None) -> None:
+        """Start processes without waiting for them.
+
+        Args:
+            n_compilers: How many to start at once, by default all; more start when needed.
+        """
+        self.compilers.start(n_compilers or self.n_compilers)
+        self.meter.start(1)
+
+    def prepare(self) -> None:
+        """Make the measuring process read the references, and wait for a compiling one.
+
+        Raises:
+            Exception: Whatever reading, importing or binding raises.
+        """
+        self.meter.run(self._prepare_meter, _LOAD_LIMIT_S)
+        self.compilers.run(self._prepare_compiler, _LOAD_LIMIT_S)
+
+    def close(self) -> None:
+        """Kill the processes and delete the files."""
+        self.compilers.close()
+        self.meter.close()
+        self._folder.cleanup()
+
+
+def _n_spare_cores() -> int:
+    return max(1, len(os.sched_getaffinity(0)) - 2)

@@ -1,0 +1,75 @@
+"""From programs to engines that are ready to measure them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cloudpickle
+import torch
+
+from optuna_lfbo.helion._engine import Engine
+from optuna_lfbo.helion._outcome import one_line
+from optuna_lfbo.helion._processes import Processes
+from optuna_lfbo.helion.exceptions import KernelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from optuna_lfbo.helion._jobs import Program, Reference
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A program and what there is to know for measuring it.
+
+    Attributes:
+        program: What is tuned.
+        reference: Returns what configurations are called with and compared with.
+        compile_limit_s: Seconds that a compilation may take.
+        measure_limit_s: Seconds that running, checking and timing a configuration may take.
+    """
+
+    program: Program
+    reference: Callable[[], Reference]
+    compile_limit_s: float
+    measure_limit_s: float
+
+
+def engines(setups: Sequence[Setup], n_compilers: int | None = None) -> list[Engine]:
+    """Return an engine for each program, which share their processes.
+
+    References are computed while the processes start.
+
+    Args:
+        setups: The programs.
+        n_compilers: Processes to start at once; by default all that there may be.
+
+    Raises:
+        KernelError: A program or its arguments cannot be sent to another process.
+        Exception: What computing a reference raises.
+    """
+    processes = Processes([setup.program for setup in setups])
+    try:
+        processes.start(n_compilers)
+        references = [setup.reference() for setup in setups]
+        _send(references, processes)
+    except BaseException:
+        processes.close()
+        raise
+    return [
+        Engine(setup, path, processes)
+        for setup, path in zip(setups, processes.references, strict=True)
+    ]
+
+
+def _send(references: Sequence[Reference], processes: Processes) -> None:
+    try:
+        for reference, path in zip(references, processes.references, strict=True):
+            torch.save(reference, path, pickle_module=cloudpickle)
+        processes.prepare()
+    except Exception as error:  # Whatever pickling, importing or binding raises.
+        raise KernelError(
+            "The kernel and its arguments cannot be sent to the processes that compile "
+            f"and measure: {one_line(f'{type(error).__name__}: {error}')}"
+        ) from error
