@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
     from optuna_lfbo._space import Array, Axis, Space
 
-_LONGEST_LISTED_AXIS = 32
-"""Values of longer axes are not told apart one by one: only their distance counts."""
-
-_NEAR = 0.3
+_NEAR = 0.6
 """Distance, as a share of a listed axis, over which values are alike."""
 
 _MOST_STAND_INS = 4
@@ -53,7 +50,7 @@ class RankModel:
     """Gaussian process with a product kernel, a factor a parameter.
 
     The factor of a listed axis (choices, few integers) is ``1 - a + a s``: its relevance
-    ``a`` is learned, and ``s`` is 1 for equal values, and up to 0.5 for near ones where the
+    ``a`` is learned, and ``s`` is 1 for equal values, and up to 0.9 for near ones where the
     axis is ordered. So a value that is bad wherever it was tried is found out from few trials,
     also where its neighbours are good. The factor of a long or continuous axis is a Matern
     5/2 kernel of learned length scale. Both kinds of parameter, and the noise, are chosen by
@@ -161,7 +158,7 @@ class _Listed:
         self._stand_ins = axis.to_unit(positions)
 
     def prior(self, d: int) -> float:
-        relevance = min(0.7, 4.0 / d)
+        relevance = min(0.9, 6.0 / d)
         return math.log(relevance / (1.0 - relevance))
 
     def pairs(self, a: Array, b: Array) -> Pairs:
@@ -170,7 +167,9 @@ class _Listed:
         b, columns = np.unique(b, return_inverse=True)
         gap = _gaps(a, b, self._stand_ins)
         equal = np.where(gap < 1e-9, 1.0, 0.0)
-        similarity = 0.5 * (equal + np.exp(-gap / _NEAR)) if self._ordered else equal
+        similarity = equal
+        if self._ordered:
+            similarity = 0.1 * equal + 0.9 * np.exp(-gap / _NEAR)
         return Pairs(_average(similarity), rows, columns)
 
     def value(self, pairs: Pairs, theta: float) -> Array:
@@ -256,6 +255,4 @@ def _average(values: Array) -> Array:
 
 
 def _make_factor(axis: Axis) -> _Listed | _Smooth:
-    if axis.size is not None and axis.size <= _LONGEST_LISTED_AXIS:
-        return _Listed(axis)
-    return _Smooth()
+    return _Listed(axis) if axis.is_listed else _Smooth()

@@ -86,13 +86,14 @@ def test_expected_improvement_and_its_far_tail() -> None:
 
 
 def test_picks_keep_apart_from_pending_trials_and_each_other() -> None:
-    model, *_ = model_of(60)
-    grid = SPACE.sample(np.random.default_rng(3), 300)
-    (alone,) = pick_batch(model, np.empty((0, 3)), grid, 1)
-    pending = grid[[alone]]
-    picks = pick_batch(model, pending, grid, 4)
-    assert alone not in picks
-    assert len(set(picks)) == 4
+    space = Space({"x": FloatDistribution(0, 1)})
+    rows, losses = np.array([[0.0], [0.5], [1.0]]), np.array([1.0, 0.0, 1.0])
+    model = RankModel(space, rows, losses, None, 5)
+    candidates = np.array([[0.25], [0.2501], [0.749], [0.75]])
+    first, second = pick_batch(model, np.empty((0, 1)), candidates, 2)
+    assert (candidates[first] < 0.5) != (candidates[second] < 0.5)
+    (other,) = pick_batch(model, candidates[[first]], candidates, 1)
+    assert other == second
 
 
 def test_there_are_no_more_picks_than_candidates() -> None:
