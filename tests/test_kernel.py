@@ -66,6 +66,18 @@ def test_missing_parameters_are_no_obstacle() -> None:
     assert np.isfinite(posterior.mean).all()
 
 
+def test_a_missing_parameter_is_a_mixture_of_values() -> None:
+    model, *_ = model_of(40)
+    known = np.array([[3.0, 1.0, 0.4], [9.0, 0.0, 0.9]])
+    missing = known.copy()
+    missing[:, 2] = np.nan
+    filled = [np.column_stack([known[:, :2], [x, x]]) for x in (0.125, 0.375, 0.625, 0.875)]
+    one_sided = np.mean([model.kernel(rows, known) for rows in filled], axis=0)
+    assert model.kernel(missing, known) == pytest.approx(one_sided)
+    both = np.mean([model.kernel(a, b) for a in filled for b in filled], axis=0)
+    assert model.kernel(missing, missing) == pytest.approx(both)
+
+
 @pytest.mark.parametrize("losses", [[1.0, 1.0, 1.0], [math.inf, 1.0, math.inf], [2.0]])
 def test_few_and_equal_values(losses: list[float]) -> None:
     rows = SPACE.sample(np.random.default_rng(0), len(losses))
