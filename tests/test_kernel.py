@@ -31,8 +31,12 @@ def model_of(n: int, n_steps: int = 10, seed: int = 0) -> tuple[RankModel, np.nd
     return RankModel(SPACE, rows, losses, None, n_steps), rows, losses
 
 
-def test_the_gradient_is_that_of_the_loss() -> None:
-    model, *_ = model_of(30)
+@pytest.mark.parametrize("missing", [False, True])
+def test_the_gradient_is_that_of_the_loss(missing: bool) -> None:
+    model, rows, losses = model_of(30)
+    if missing:
+        rows[::3, 1:] = np.nan
+        model = RankModel(SPACE, rows, losses, None, 10)
     pairs = list(model._pairs(model._units, model._units))
     theta = model.hyperparameters + 0.3
     error = check_grad(
