@@ -132,6 +132,14 @@ def test_nonsense_in_the_storage_is_ignored(noted: Any) -> None:
     assert study.ask({"x": IntDistribution(0, 3)}).params["x"] in range(4)
 
 
+def test_the_first_batch_is_spread_before_anything_is_known() -> None:
+    study = optuna.create_study(sampler=LFBOSampler(seed=0))
+    points = [tuple(study.ask(GRID).params.values()) for _ in range(100)]
+    assert len(set(points)) == 100
+    quarters = Counter((x > 4, y > 4) for x, y in points[:12])
+    assert min(quarters[a, b] for a in (False, True) for b in (False, True)) >= 2
+
+
 def test_a_batch_is_spread() -> None:
     study = run(bowl, 40)
     space = study.trials[0].distributions
