@@ -62,7 +62,7 @@ def propose(
         Rows of shape ``(n, d)``, the incumbents taking turns.
     """
     d = len(space.axes)
-    rows = incumbents[np.arange(n) % len(incumbents)].copy()
+    rows = incumbents[np.arange(n) % max(len(incumbents), 1)].copy()
     n_changes = np.minimum(rng.geometric(0.5, n), d)
     change = np.argsort(rng.random((n, d)), axis=1).argsort(axis=1) < n_changes[:, None]
     oblique = rng.random(n) < 0.5

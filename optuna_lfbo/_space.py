@@ -56,6 +56,11 @@ class Axis:
         """Whether its values are few enough to be told apart one by one."""
         return self.size is not None and self.size <= _LONGEST_LISTED
 
+    @property
+    def is_choice(self) -> bool:
+        """Whether its values are the choices of a categorical, and more than one."""
+        return len(self.order) > 1
+
     @cached_property
     def _rank(self) -> dict[int, int]:
         return {choice: position for position, choice in enumerate(self.order)}

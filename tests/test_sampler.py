@@ -163,6 +163,18 @@ def test_conditional_parameters_are_sampled_jointly(logged: list[str]) -> None:
     assert max(inactive.values()) == 1, "u is not part of a configuration of kind b"
 
 
+def test_every_branch_of_a_conditional_space_is_searched() -> None:
+    def objective(trial: Trial) -> float:
+        kind = trial.suggest_categorical("kind", ["flat", "steep"])
+        x = trial.suggest_float(kind, 0, 1)
+        return 1.0 + x**2 if kind == "flat" else 20 * abs(x - 0.7)
+
+    study = run(objective, 60)
+    kinds = Counter(t.params["kind"] for t in study.trials[10:])
+    assert min(kinds["flat"], kinds["steep"]) >= 5
+    assert study.best_params["kind"] == "steep"
+
+
 def test_a_trial_that_broke_off_early_does_not_block_its_first_parameter() -> None:
     def objective(trial: Trial) -> float:
         x = trial.suggest_categorical("x", ["a", "b"])
