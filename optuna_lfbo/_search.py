@@ -190,11 +190,12 @@ class Search:
         """Positions to keep to, ``NaN`` where any is good, shape ``(d,)``.
 
         In a conditional space every other ranking, on average, keeps to one value of a choice
-        that every trial has made: what depends on it has to be searched before its values can
-        be compared.
+        that every successful trial has made: what depends on it has to be searched before its
+        values can be compared.
         """
         fixed = np.full(len(self.space.axes), np.nan)
-        missing = np.isnan(self._table.rows).any(axis=0)
+        # A failed trial may lack parameters only because it broke off.
+        missing = np.isnan(self._table.rows[np.isfinite(self._table.losses)]).any(axis=0)
         if missing.any() and rng.random() < self._settings.branch_share:
             choices = np.array([axis.is_choice for axis in self.space.axes])
             roots = np.flatnonzero(choices & ~missing)
