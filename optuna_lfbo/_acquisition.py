@@ -47,10 +47,11 @@ def pick_batch(model: RankModel, pending: Array, candidates: Array, n_picks: int
     """
     rows = np.concatenate([pending, candidates])
     mean, variance, factors = model.posterior(rows)
-    n_pending = len(pending)
+    n_pending, lowest = len(pending), model.best
 
     def believe(i: int) -> None:
-        nonlocal variance, factors
+        nonlocal variance, factors, lowest
+        lowest = min(lowest, float(mean[i]))
         covariance = model.kernel(rows, rows[i : i + 1])[:, 0] - factors.T @ factors[:, i]
         step = covariance / np.sqrt(variance[i] + model.noise)
         factors = np.vstack([factors, step])
@@ -60,7 +61,7 @@ def pick_batch(model: RankModel, pending: Array, candidates: Array, n_picks: int
         believe(i)
     picks: list[int] = []
     for _ in range(min(n_picks, len(candidates))):
-        value = log_expected_improvement(mean[n_pending:], variance[n_pending:], model.best)
+        value = log_expected_improvement(mean[n_pending:], variance[n_pending:], lowest)
         value[picks] = -np.inf
         picks.append(int(np.argmax(value)))
         believe(n_pending + picks[-1])

@@ -32,7 +32,8 @@ class History:
     Attributes:
         finished: Finished trials in the order in which they were first seen.
         running: Trials that run now.
-        distributions: Union of the parameters seen, each with its latest distribution.
+        distributions: Union of the parameters seen, each with its latest distribution; those of
+            running trials count as long as no finished one has had them.
     """
 
     def __init__(self) -> None:
@@ -51,6 +52,8 @@ class History:
         self.running = [
             trials[i] for i in self._unfinished if trials[i].state == TrialState.RUNNING
         ]
+        for trial in self.running:
+            self.distributions = {**trial.distributions, **self.distributions}
         for trial in (trials[i] for i in numbers if trials[i].state.is_finished()):
             self.finished.append(trial)
             for name, distribution in trial.distributions.items():

@@ -13,24 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
-from scipy.special import expit
 from scipy.stats import norm, rankdata
+
+from optuna_lfbo._factors import make_factor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from numpy.typing import NDArray
-
-    from optuna_lfbo._space import Array, Axis, Space
-
-_LONGEST_LISTED_AXIS = 32
-"""Values of longer axes are not told apart one by one: only their distance counts."""
-
-_NEAR = 0.3
-"""Distance, as a share of a listed axis, over which values are alike."""
-
-_MOST_STAND_INS = 4
-"""Values that stand for a missing one."""
+    from optuna_lfbo._factors import Pairs
+    from optuna_lfbo._space import Array, Space
 
 _LOG_NOISE = math.log(0.02)
 
@@ -53,7 +44,7 @@ class RankModel:
     """Gaussian process with a product kernel, a factor a parameter.
 
     The factor of a listed axis (choices, few integers) is ``1 - a + a s``: its relevance
-    ``a`` is learned, and ``s`` is 1 for equal values, and up to 0.5 for near ones where the
+    ``a`` is learned, and ``s`` is 1 for equal values, and up to 0.9 for near ones where the
     axis is ordered. So a value that is bad wherever it was tried is found out from few trials,
     also where its neighbours are good. The factor of a long or continuous axis is a Matern
     5/2 kernel of learned length scale. Both kinds of parameter, and the noise, are chosen by
@@ -72,7 +63,7 @@ class RankModel:
     ) -> None:
         d = len(space.axes)
         self._space = space
-        self._factors = [_make_factor(axis) for axis in space.axes]
+        self._factors = [make_factor(axis) for axis in space.axes]
         self._units = space.units(rows)
         self._targets = _normal_scores(losses)
         self.best = float(self._targets.min())
@@ -108,8 +99,8 @@ class RankModel:
 
     def _product(self, pairs: Iterable[Pairs], theta: Array, shape: tuple[int, int]) -> Array:
         product = np.ones(shape)
-        for factor, of_axis, t in zip(self._factors, pairs, theta, strict=False):
-            product *= factor.value(of_axis, t)
+        for of_axis, t in zip(pairs, theta, strict=False):
+            product *= of_axis.value(t)
         return product
 
     def _fit(self, start: Array, n_steps: int) -> Array:
@@ -138,7 +129,7 @@ class RankModel:
         loss = 0.5 * self._targets @ alpha + np.log(np.diag(cholesky)).sum()
         weight = 0.5 * (inverse - np.outer(alpha, alpha))
         weighted = weight * product
-        slopes = [f.log_slope(p, t) for f, p, t in zip(self._factors, pairs, theta, strict=False)]
+        slopes = [of_axis.log_slope(t) for of_axis, t in zip(pairs, theta, strict=False)]
         gradient = [*(np.vdot(weighted, slope) for slope in slopes), noise * np.trace(weight)]
         return float(loss + 0.5 * offset @ offset), np.array(gradient) + offset
 
@@ -147,115 +138,3 @@ def _normal_scores(losses: Array) -> Array:
     """Normal quantiles of the ranks, of mean 0 and variance 1 unless all are equal."""
     scores = norm.ppf((rankdata(losses) - 0.5) / len(losses))
     return np.asarray((scores - scores.mean()) / max(float(scores.std()), 1e-9))
-
-
-class _Listed:
-    """Factor of an axis whose values are told apart."""
-
-    bounds = (-6.0, 6.0)
-
-    def __init__(self, axis: Axis) -> None:
-        self._ordered = axis.ordered
-        assert axis.size is not None
-        positions = np.linspace(0, axis.size - 1, min(axis.size, _MOST_STAND_INS)).round()
-        self._stand_ins = axis.to_unit(positions)
-
-    def prior(self, d: int) -> float:
-        relevance = min(0.7, 4.0 / d)
-        return math.log(relevance / (1.0 - relevance))
-
-    def pairs(self, a: Array, b: Array) -> Pairs:
-        """Similarity of the few distinct values, between 0 and 1."""
-        a, rows = np.unique(a, return_inverse=True)
-        b, columns = np.unique(b, return_inverse=True)
-        gap = _gaps(a, b, self._stand_ins)
-        equal = np.where(gap < 1e-9, 1.0, 0.0)
-        similarity = 0.5 * (equal + np.exp(-gap / _NEAR)) if self._ordered else equal
-        return Pairs(_average(similarity), rows, columns)
-
-    def value(self, pairs: Pairs, theta: float) -> Array:
-        """Factor, shape ``(n, m)``."""
-        return pairs.spread(1.0 - expit(theta) * (1.0 - pairs.table))
-
-    def log_slope(self, pairs: Pairs, theta: float) -> Array:
-        """Derivative of the factor's logarithm for the logit of the relevance."""
-        relevance = expit(theta)
-        slope = relevance * (1.0 - relevance) * (pairs.table - 1.0)
-        return pairs.spread(slope / (1.0 - relevance * (1.0 - pairs.table)))
-
-
-class _Smooth:
-    """Factor of an axis on which only distance counts."""
-
-    bounds = (math.log(0.01), math.log(100.0))
-    _stand_ins = np.array([0.125, 0.375, 0.625, 0.875])
-
-    def prior(self, d: int) -> float:
-        return math.log(0.25 * math.sqrt(d))
-
-    def pairs(self, a: Array, b: Array) -> Pairs:
-        """Distances, with missing values of shape ``(n, m, k, l)``."""
-        return Pairs(_gaps(a, b, self._stand_ins))
-
-    def value(self, pairs: Pairs, theta: float) -> Array:
-        """Matern 5/2, shape ``(n, m)``."""
-        s = self._scaled(pairs, theta)
-        return _average((1.0 + s * (1.0 + s / 3.0)) * np.exp(-s))
-
-    def log_slope(self, pairs: Pairs, theta: float) -> Array:
-        """Derivative of the factor's logarithm for that of the length scale."""
-        s = self._scaled(pairs, theta)
-        value, slope = 1.0 + s * (1.0 + s / 3.0), s * s * (1.0 + s) / 3.0
-        if s.ndim == 2:
-            return slope / value
-        decay = np.exp(-s)
-        return _average(slope * decay) / np.maximum(_average(value * decay), 1e-300)
-
-    @staticmethod
-    def _scaled(pairs: Pairs, theta: float) -> Array:
-        return pairs.table * (math.sqrt(5.0) * math.exp(-theta))
-
-
-class Pairs(NamedTuple):
-    """What a factor needs to know of ``n`` times ``m`` pairs of values on one axis.
-
-    Attributes:
-        table: Of the pairs, or of the distinct values among them.
-        rows: Index into the table for each of the ``n`` values, if it is of distinct ones.
-        columns: The same for the ``m`` values.
-    """
-
-    table: Array
-    rows: NDArray[np.int64] | None = None
-    columns: NDArray[np.int64] | None = None
-
-    def spread(self, table: Array) -> Array:
-        """Entries of a table like this one for all pairs, shape ``(n, m)``."""
-        if self.rows is None or self.columns is None:
-            return table
-        return table.take(self.rows, axis=0).take(self.columns, axis=1)
-
-
-def _gaps(a: Array, b: Array, stand_ins: Array) -> Array:
-    """Distances of unit coordinates of shapes ``(n,)`` and ``(m,)``.
-
-    A missing coordinate is a mixture of stand-ins from all over the axis, which keeps the
-    kernel positive definite.
-
-    Returns:
-        Shape ``(n, m)``, or ``(n, m, k, l)`` for ``k`` and ``l`` stand-ins of each value.
-    """
-    if not (np.isnan(a).any() or np.isnan(b).any()):
-        return np.abs(a[:, None] - b[None, :])
-    a, b = (np.where(np.isnan(x)[:, None], stand_ins, x[:, None]) for x in (a, b))
-    return np.abs(a[:, None, :, None] - b[None, :, None, :])
-
-
-def _average(values: Array) -> Array:
-    return values if values.ndim == 2 else values.mean(axis=(2, 3))
-
-
-def _make_factor(axis: Axis) -> _Listed | _Smooth:
-    if axis.size is not None and axis.size <= _LONGEST_LISTED_AXIS:
-        return _Listed(axis)
-    return _Smooth()

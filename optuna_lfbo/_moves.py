@@ -9,6 +9,9 @@ import numpy as np
 if TYPE_CHECKING:
     from optuna_lfbo._space import Array, Axis, Space
 
+_OBLIQUE_RADIUS = 0.1
+"""Largest standard deviation of a move along all long and continuous axes."""
+
 _MOST_RANKED = 1000
 """Trials that may become incumbents."""
 
@@ -44,7 +47,8 @@ def propose(
 
     Half of the changes are small steps on the parameter's own scale, as Helion's
     ``PatternSearch`` makes them on its fragments; the other half, and all on unordered axes,
-    jump to any other value of a listed axis.
+    jump to any other value of a finite axis. Half of the moves go along all long and
+    continuous axes at once: in a smooth valley one axis at a time is slow.
 
     Args:
         space: Search space of ``d`` parameters.
@@ -58,13 +62,30 @@ def propose(
         Rows of shape ``(n, d)``, the incumbents taking turns.
     """
     d = len(space.axes)
-    rows = incumbents[np.arange(n) % len(incumbents)].copy()
+    rows = incumbents[np.arange(n) % max(len(incumbents), 1)].copy()
     n_changes = np.minimum(rng.geometric(0.5, n), d)
     change = np.argsort(rng.random((n, d)), axis=1).argsort(axis=1) < n_changes[:, None]
+    oblique = rng.random(n) < 0.5
+    lengths = _OBLIQUE_RADIUS * _fineness(n, rng)
     for j, axis in enumerate(space.axes):
         moved = change[:, j]
+        if not axis.is_listed:
+            moved = moved & ~oblique
+            steps = lengths * rng.standard_normal(n)
+            rows[oblique, j] = _shifted(axis, rows[oblique, j], steps[oblique])
         rows[moved, j] = _step(axis, rows[moved, j], radius, rng)
     return rows
+
+
+def _fineness(n: int, rng: np.random.Generator) -> Array:
+    """Log-uniform factors: coarse and fine moves alike, whatever the scale of the optimum."""
+    return np.asarray(10.0 ** -rng.uniform(0, 2, n))
+
+
+def _shifted(axis: Axis, positions: Array, steps: Array) -> Array:
+    """Positions shifted by steps in unit coordinates, reflected at the ends of the axis."""
+    units = np.abs(axis.to_unit(positions) + steps)
+    return axis.from_unit(np.where(units > 1.0, 2.0 - units, units))
 
 
 def _step(axis: Axis, positions: Array, radius: float, rng: np.random.Generator) -> Array:
@@ -75,9 +96,7 @@ def _step(axis: Axis, positions: Array, radius: float, rng: np.random.Generator)
         return _jump(axis, positions, rng)
     n = len(positions)
     sign = np.where(rng.random(n) < 0.5, -1.0, 1.0)
-    # Log-uniform step lengths: coarse and fine moves alike, whatever the scale of the optimum.
-    length = radius * 10.0 ** -rng.uniform(0, 2, n)
-    moved = axis.from_unit(axis.to_unit(positions) + sign * length)
+    moved = axis.from_unit(axis.to_unit(positions) + sign * radius * _fineness(n, rng))
     if axis.size is None:
         return moved
     outside = (positions + sign < 0) | (positions + sign > axis.size - 1)

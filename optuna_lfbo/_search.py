@@ -43,6 +43,7 @@ class Settings:
         n_best: Best configurations that moves start from.
         n_moves: Moves from them, in a ranking.
         n_random: Random configurations among the candidates.
+        branch_share: Share of the rankings in a conditional space that keep to one branch.
         radius: Largest step of a move, as a share of an ordered axis.
         kept_share: Share of the candidates that pass the forest's filter.
         batch_size: Picks of a ranking.
@@ -59,6 +60,7 @@ class Settings:
     n_best: int = 3
     n_moves: int = 500
     n_random: int = 100
+    branch_share: float = 0.5
     radius: float = 0.3
     kept_share: float = 0.5
     batch_size: int = 5
@@ -171,15 +173,36 @@ class Search:
     def _candidates(self, forest: Forest, blocked: Tried, rng: np.random.Generator) -> Array:
         """Untried moves and random configurations that pass the forest's filter."""
         s = self._settings
+        fixed = self._branch(rng)
         n_changes = min(2, len(self.space.axes))
-        best = select_incumbents(self._table.rows, self._table.losses, s.n_best, n_changes)
-        moves = propose(self.space, self.space.complete(best, rng), s.n_moves, s.radius, rng)
-        anywhere = self.space.sample(rng, s.n_random)
-        candidates = self._open(np.concatenate([moves, anywhere]), blocked)
+        here = ~(self._table.rows != fixed)[:, ~np.isnan(fixed)].any(axis=1)
+        rows, losses = self._table.rows[here], self._table.losses[here]
+        best = self.space.complete(select_incumbents(rows, losses, s.n_best, n_changes), rng)
+        moves = propose(self.space, best, s.n_moves if len(best) else 0, s.radius, rng)
+        candidates = np.concatenate([moves, self.space.sample(rng, s.n_random)])
+        candidates = self._open(np.where(np.isnan(fixed), candidates, fixed), blocked)
         scores = forest.score(self.space.features(candidates))
         n_kept = int(np.ceil(s.kept_share * len(candidates)))
         kept: Array = candidates[np.sort(np.argsort(-scores, kind="stable")[:n_kept])]
         return kept
+
+    def _branch(self, rng: np.random.Generator) -> Array:
+        """Positions to keep to, ``NaN`` where any is good, shape ``(d,)``.
+
+        In a conditional space every other ranking, on average, keeps to one value of a choice
+        that every successful trial has made: what depends on it has to be searched before its
+        values can be compared.
+        """
+        fixed = np.full(len(self.space.axes), np.nan)
+        # A failed trial may lack parameters only because it broke off.
+        missing = np.isnan(self._table.rows[np.isfinite(self._table.losses)]).any(axis=0)
+        if missing.any() and rng.random() < self._settings.branch_share:
+            choices = np.array([axis.is_choice for axis in self.space.axes])
+            roots = np.flatnonzero(choices & ~missing)
+            if len(roots):
+                root = int(rng.choice(roots))
+                fixed[root] = self.space.axes[root].sample(rng, 1)[0]
+        return fixed
 
     def _represented(self, model: RankModel, candidates: Array, blocked: Tried) -> Array:
         """Untried representatives of the candidates, from the most promising one on.

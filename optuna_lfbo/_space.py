@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = NDArray[np.float64]
 
+_LONGEST_LISTED = 32
+"""Values of longer axes are not told apart one by one: only their distance counts."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -47,6 +50,16 @@ class Axis:
     size: int | None
     ordered: bool
     order: tuple[int, ...] = ()
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether its values are few enough to be told apart one by one."""
+        return self.size is not None and self.size <= _LONGEST_LISTED
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether its values are the choices of a categorical, and more than one."""
+        return len(self.order) > 1
 
     @cached_property
     def _rank(self) -> dict[int, int]:

@@ -66,7 +66,7 @@ class LFBOSampler(BaseSampler):
             only in a parameter that another one switches off. Has to return what it returned
             when it is given it. A configuration is proposed in this form, and only if no
             trial has had it yet; one for which a ValueError is raised stands for itself.
-        independent_sampler: Samples parameters that no finished trial has had, as in the
+        independent_sampler: Samples parameters that no other trial has had, as in the
             first trial. A `RandomSampler` by default.
         warn_independent_sampling: Whether to warn when a parameter is sampled independently
             after the startup trials.
@@ -122,7 +122,7 @@ class LFBOSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Union of the parameters of all finished trials, each with its latest range."""
+        """Union of the parameters of all trials, each with the range of the latest one."""
         with self._lock:
             return dict(sorted(self._history_for(study, trial).distributions.items()))
 
@@ -171,7 +171,7 @@ class LFBOSampler(BaseSampler):
             if n_finished >= max(self._settings.n_startup_trials, 1):
                 _logger.warning(
                     f"The parameter {param_name} of trial {trial.number} is sampled by "
-                    f"{self._independent_sampler}, not by {self}: no finished trial has had "
+                    f"{self._independent_sampler}, not by {self}: no other trial has had "
                     f"it in this range. warn_independent_sampling=False hides this warning."
                 )
         return self._independent_sampler.sample_independent(

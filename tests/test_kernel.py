@@ -31,8 +31,12 @@ def model_of(n: int, n_steps: int = 10, seed: int = 0) -> tuple[RankModel, np.nd
     return RankModel(SPACE, rows, losses, None, n_steps), rows, losses
 
 
-def test_the_gradient_is_that_of_the_loss() -> None:
-    model, *_ = model_of(30)
+@pytest.mark.parametrize("missing", [False, True])
+def test_the_gradient_is_that_of_the_loss(missing: bool) -> None:
+    model, rows, losses = model_of(30)
+    if missing:
+        rows[::3, 1:] = np.nan
+        model = RankModel(SPACE, rows, losses, None, 10)
     pairs = list(model._pairs(model._units, model._units))
     theta = model.hyperparameters + 0.3
     error = check_grad(
@@ -66,6 +70,18 @@ def test_missing_parameters_are_no_obstacle() -> None:
     assert np.isfinite(posterior.mean).all()
 
 
+def test_a_missing_parameter_is_a_mixture_of_values() -> None:
+    model, *_ = model_of(40)
+    known = np.array([[3.0, 1.0, 0.4], [9.0, 0.0, 0.9]])
+    missing = known.copy()
+    missing[:, 2] = np.nan
+    filled = [np.column_stack([known[:, :2], [x, x]]) for x in (0.125, 0.375, 0.625, 0.875)]
+    one_sided = np.mean([model.kernel(rows, known) for rows in filled], axis=0)
+    assert model.kernel(missing, known) == pytest.approx(one_sided)
+    both = np.mean([model.kernel(a, b) for a in filled for b in filled], axis=0)
+    assert model.kernel(missing, missing) == pytest.approx(both)
+
+
 @pytest.mark.parametrize("losses", [[1.0, 1.0, 1.0], [math.inf, 1.0, math.inf], [2.0]])
 def test_few_and_equal_values(losses: list[float]) -> None:
     rows = SPACE.sample(np.random.default_rng(0), len(losses))
@@ -86,13 +102,14 @@ def test_expected_improvement_and_its_far_tail() -> None:
 
 
 def test_picks_keep_apart_from_pending_trials_and_each_other() -> None:
-    model, *_ = model_of(60)
-    grid = SPACE.sample(np.random.default_rng(3), 300)
-    (alone,) = pick_batch(model, np.empty((0, 3)), grid, 1)
-    pending = grid[[alone]]
-    picks = pick_batch(model, pending, grid, 4)
-    assert alone not in picks
-    assert len(set(picks)) == 4
+    space = Space({"x": FloatDistribution(0, 1)})
+    rows, losses = np.array([[0.0], [0.5], [1.0]]), np.array([1.0, 0.0, 1.0])
+    model = RankModel(space, rows, losses, None, 5)
+    candidates = np.array([[0.25], [0.2501], [0.749], [0.75]])
+    first, second = pick_batch(model, np.empty((0, 1)), candidates, 2)
+    assert (candidates[first] < 0.5) != (candidates[second] < 0.5)
+    (other,) = pick_batch(model, candidates[[first]], candidates, 1)
+    assert other == second
 
 
 def test_there_are_no_more_picks_than_candidates() -> None:

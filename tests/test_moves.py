@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from optuna_lfbo._labels import label
 from optuna_lfbo._moves import propose, select_incumbents
@@ -31,6 +36,17 @@ def test_every_move_on_finite_axes_changes_something() -> None:
     moves = propose(space, incumbent, 200, 0.3, np.random.default_rng(0))
     assert (moves != incumbent).any(axis=1).all()
     assert set(moves[:, 0]) == set(range(10)), "jumps reach every value"
+
+
+def test_some_moves_go_along_all_continuous_axes() -> None:
+    space = Space({name: FloatDistribution(0, 1) for name in "abcdefgh"})
+    incumbent = np.full((1, 8), 0.99)
+    moves = propose(space, incumbent, 400, 0.3, np.random.default_rng(0))
+    n_changed = (moves != incumbent).sum(axis=1)
+    assert 0.4 < np.mean(n_changed == 8) < 0.6
+    assert np.mean(n_changed <= 2) > 0.3
+    assert moves.min() >= 0
+    assert moves.max() <= 1
 
 
 def test_incumbents_differ_and_come_best_first() -> None:

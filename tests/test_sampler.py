@@ -132,6 +132,14 @@ def test_nonsense_in_the_storage_is_ignored(noted: Any) -> None:
     assert study.ask({"x": IntDistribution(0, 3)}).params["x"] in range(4)
 
 
+def test_the_first_batch_is_spread_before_anything_is_known() -> None:
+    study = optuna.create_study(sampler=LFBOSampler(seed=0))
+    points = [tuple(study.ask(GRID).params.values()) for _ in range(100)]
+    assert len(set(points)) == 100
+    quarters = Counter((x > 4, y > 4) for x, y in points[:12])
+    assert min(quarters[a, b] for a in (False, True) for b in (False, True)) >= 2
+
+
 def test_a_batch_is_spread() -> None:
     study = run(bowl, 40)
     space = study.trials[0].distributions
@@ -153,6 +161,18 @@ def test_conditional_parameters_are_sampled_jointly(logged: list[str]) -> None:
     assert logged == []
     inactive = Counter(t.params.get("v") for t in study.trials if t.params["kind"] == "b")
     assert max(inactive.values()) == 1, "u is not part of a configuration of kind b"
+
+
+def test_every_branch_of_a_conditional_space_is_searched() -> None:
+    def objective(trial: Trial) -> float:
+        kind = trial.suggest_categorical("kind", ["flat", "steep"])
+        x = trial.suggest_float(kind, 0, 1)
+        return 1.0 + x**2 if kind == "flat" else 20 * abs(x - 0.7)
+
+    study = run(objective, 60)
+    kinds = Counter(t.params["kind"] for t in study.trials[10:])
+    assert min(kinds["flat"], kinds["steep"]) >= 5
+    assert study.best_params["kind"] == "steep"
 
 
 def test_a_trial_that_broke_off_early_does_not_block_its_first_parameter() -> None:
