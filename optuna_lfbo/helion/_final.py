@@ -37,11 +37,13 @@ class Finalist:
         configuration: What was timed.
         latency_ms: Median over the rounds.
         spread_ms: Distance of the quartiles of the rounds.
+        is_default: Whether it is what would run without tuning.
     """
 
     configuration: Configuration
     latency_ms: float
     spread_ms: float
+    is_default: bool = False
 
 
 def retime(task: Task, engine: Measurer, study: optuna.Study) -> None:
@@ -64,30 +66,31 @@ def retime(task: Task, engine: Measurer, study: optuna.Study) -> None:
             "config": finalist.configuration,
             "latency_ms": statistics.median(samples),
             "spread_ms": _spread(samples),
+            "is_default": finalist.configuration == task.default,
         }
         for finalist, samples in zip(finalists, latencies, strict=True)
     ]
     study.set_user_attr(FINAL, record)
     for entry in record:
-        if entry["config"] == task.default:
+        if entry["is_default"]:
             study.set_user_attr(DEFAULT_LATENCY, entry["latency_ms"])
 
 
 def winner_of(study: optuna.Study) -> Finalist | None:
     """The fastest of the final comparison; without one, of all trials.
 
-    Of those that cannot be told apart from the fastest it is the one that was measured most
-    consistently.
+    Of those that cannot be told apart from the fastest it is the default, if that is one of
+    them, else the one that was measured most consistently.
     """
     finalists = [
-        Finalist(entry["config"], entry["latency_ms"], entry["spread_ms"])
+        Finalist(entry["config"], entry["latency_ms"], entry["spread_ms"], entry["is_default"])
         for entry in study.user_attrs.get(FINAL, [])
     ]
     if finalists:
         fastest = min(finalists, key=lambda finalist: finalist.latency_ms)
         limit = fastest.latency_ms + fastest.spread_ms / 2.0
         alike = [finalist for finalist in finalists if finalist.latency_ms <= limit]
-        return min(alike, key=lambda finalist: finalist.spread_ms)
+        return min(alike, key=lambda finalist: (not finalist.is_default, finalist.spread_ms))
     trials = measured_trials(study)
     if not trials:
         return None

@@ -6,7 +6,7 @@ import math
 import time
 
 _PATIENCE = 150
-_PATIENCE_SHARE = 0.5
+_PATIENCE_SHARE = 0.25
 _IMPROVEMENT = 0.005
 _EXHAUSTION = 50
 _GRACE_S = 5.0
@@ -15,7 +15,7 @@ _GRACE_S = 5.0
 class StopRule:
     """Decides when no more trials are worth their time.
 
-    Tuning ends without more improvement after ``max(150, half of all)`` measured
+    Tuning ends without more improvement after ``max(150, a quarter of all)`` measured
     configurations in a row none of which was at least 0.5 % faster than the best before.
 
     Args:

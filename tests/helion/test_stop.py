@@ -35,13 +35,13 @@ def test_patience_ends_without_improvement_worth_the_name() -> None:
 
 def test_patience_grows_with_the_number_of_trials() -> None:
     rule = StopRule(None, None)
-    for i in range(400):
+    for i in range(600):
         rule.finish(0.99**i)
-    for _ in range(399):
+    for _ in range(199):
         rule.finish(None)
         assert rule.reason is None
     rule.finish(None)
-    assert rule.reason == "no improvement in 400 trials"
+    assert rule.reason == "no improvement in 200 trials"
 
 
 def test_nothing_new_ends_the_tuning() -> None:
