@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from helion import Config
@@ -105,6 +106,20 @@ def seed_configs(bound_kernel: BoundKernel, generation: ConfigGeneration) -> lis
         *generation.user_seed_flat_config_pairs(user_seeds),
     ]
     return list(dict.fromkeys(config for _, config in pairs))
+
+
+def random_configs(generation: ConfigGeneration, n: int, seed: int | None) -> list[Config]:
+    """Return some ``n`` configurations as Helion's own searches begin with.
+
+    They are not uniform over the search space: Helion prefers values that tend to work.
+    """
+    # Helion draws from the module's generator, which is not ours to change.
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        return list(generation.random_population(n))
+    finally:
+        random.setstate(state)
 
 
 def screened(bound_kernel: BoundKernel, config: Config) -> Config | None:

@@ -11,7 +11,7 @@ from optuna_lfbo.helion._identity import identity_of
 from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._program import program_of
 from optuna_lfbo.helion._setup import Setup
-from optuna_lfbo.helion._task import ProgramTask, RejectedError
+from optuna_lfbo.helion._task import Configuration, ProgramTask, RejectedError, json_of
 from optuna_lfbo.helion.exceptions import KernelError
 from optuna_lfbo.helion.space import KernelSpace
 
@@ -59,6 +59,10 @@ class KernelTask(ProgramTask):
     def params(self, configuration: Mapping[str, object]) -> dict[str, Any]:
         """Return parameters that stand for ``configuration``."""
         return dict(self.space.params(configuration))
+
+    def starts(self, n: int, seed: int | None) -> list[Configuration]:
+        """Return up to ``n`` configurations to begin with where nothing is known."""
+        return [json_of(config) for config in self.space.random_configs(n, seed)]
 
     def config(self, configuration: Mapping[str, Any]) -> Config:
         """Return the configuration for ``helion.kernel(config=...)``.

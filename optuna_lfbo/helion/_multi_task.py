@@ -54,6 +54,10 @@ class MultiTask(Task):
         """Return parameters that stand for ``configuration``."""
         return self._first.params(configuration)
 
+    def starts(self, n: int, seed: int | None) -> list[Configuration]:
+        """Return up to ``n`` configurations to begin with where nothing is known."""
+        return self._first.starts(n, seed)
+
     def config(self, configuration: Mapping[str, Any]) -> Config:
         """Return the configuration for ``helion.kernel(config=...)``."""
         return self._first.config(configuration)

@@ -109,7 +109,7 @@ class Objective(Generic[ConfigT]):
         Raises:
             ValueError: The study is not one for this program, its arguments and device.
         """
-        self._task.enqueue_seeds(study)
+        self._task.enqueue(study, self._task.seeds)
 
     def best_config(self, study: optuna.Study) -> ConfigT:
         """Return the fastest configuration measured, ready to be used.

@@ -25,7 +25,7 @@ class StopRule:
     """
 
     def __init__(self, n_trials: int | None, timeout: float | None) -> None:
-        self._n_trials = n_trials
+        self.n_trials = n_trials
         self._deadline = math.inf if timeout is None else time.monotonic() + timeout
         self._n_started = 0
         self._n_finished = 0
@@ -64,8 +64,8 @@ class StopRule:
         """Why no further configuration should be started, or None to go on."""
         if self._ended is not None:
             return self._ended
-        if self._n_trials is not None and self._n_started >= self._n_trials:
-            return f"{self._n_trials} trials"
+        if self.n_trials is not None and self._n_started >= self.n_trials:
+            return f"{self.n_trials} trials"
         if self._n_started > 0 and time.monotonic() >= self._deadline:
             return "timeout"
         if self._n_known >= _EXHAUSTION:

@@ -44,7 +44,7 @@ class Task(abc.ABC):
     Attributes:
         identity: What its studies are about.
         distributions: The search space.
-        seeds: Configurations to measure first.
+        seeds: Configurations to measure first, the most promising ones.
         default: The one that would run without tuning, if there is one.
         metric: What the studies minimise.
     """
@@ -149,27 +149,32 @@ class Task(abc.ABC):
         for name, value in outcome.attributes().items():
             trial.set_user_attr(name, value)
 
-    def enqueue_seeds(self, study: optuna.Study) -> None:
-        """Put the seeds that the study has no outcome for before other trials.
+    def starts(self, n: int, seed: int | None) -> list[Configuration]:
+        """Return up to ``n`` configurations to begin with where nothing is known."""
+        return []
+
+    def enqueue(self, study: optuna.Study, configurations: Sequence[Configuration]) -> None:
+        """Put those that the study has no outcome for before other trials.
 
         Raises:
             ValueError: The study is not one for this task.
         """
         ledger = self.claim(study)
         with self._lock:
-            seeds = [seed for seed in self.seeds if ledger.outcome(study, seed) is None]
+            missing = [c for c in configurations if ledger.outcome(study, c) is None]
         # Optuna's skip_if_exists would also skip seeds whose trial was interrupted.
         waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         known = [trial.user_attrs.get("config") for trial in waiting]
-        for seed in seeds:
-            if seed in known:
+        for configuration in missing:
+            if configuration in known:
                 continue
             try:
-                params = self.params(seed)
+                params = self.params(configuration)
             except ValueError as error:
                 _logger.warning(f"A seed is left out, as no trial can have it: {error}")
                 continue
-            study.enqueue_trial(params, user_attrs={"config": seed})
+            study.enqueue_trial(params, user_attrs={"config": configuration})
+            known.append(configuration)
 
 
 class ProgramTask(Task):

@@ -148,7 +148,7 @@ class OptunaSearch(_compat_search.HelionSearch):
                 stop.end(f"{self._n_trials} trials with those of other processes")
 
         with _quiet_optuna(optuna.logging.ERROR):
-            reason = conduct(task, study, stop, told=told)
+            reason = conduct(task, study, stop, self.settings.autotune_random_seed, told=told)
         if reason == "interrupted":
             raise KeyboardInterrupt
         self.log(f"Study {study.study_name} ends: {reason}")

@@ -94,6 +94,16 @@ class KernelSpace:
             flat[index] = codec.decode(params)
         return self._generation.unflatten(copy.deepcopy(flat))
 
+    def random_configs(self, n: int, seed: int | None = None) -> list[Config]:
+        """Return up to ``n`` different configurations of the kind Helion's searches begin with.
+
+        Args:
+            n: How many.
+            seed: The same one gives the same configurations.
+        """
+        configs = _compat_space.random_configs(self._generation, n, seed)
+        return list(dict.fromkeys(configs))
+
     def params(self, config: Config | Mapping[str, object]) -> dict[str, ParamValue]:
         """Return parameters that stand for ``config``.
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 ConfigT = TypeVar("ConfigT")
 
+_N_STARTS = 100
+"""Random configurations before the sampler's. The seeds are good, but where they are is often
+not where the best ones are, and with a pipeline a hundred trials are a few seconds."""
+
 
 @dataclass(frozen=True)
 class TuneResult(Generic[ConfigT]):
@@ -86,7 +90,8 @@ def tune(
         args: Its positional arguments. Their device is the one that is tuned for.
         sampler: Proposes configurations; an `LFBOSampler` that knows which parameters are the
             same configuration by default.
-        seed: Of the default sampler. Runs differ even so, as they depend on timings.
+        seed: Of the default sampler and the first random configurations. Runs differ even so,
+            as they depend on timings.
         storage: Where the study is kept, as for ``optuna.create_study``. A study that is
             there already goes on.
         study_name: Its name; by default one made of the kernel, the arguments and the device.
@@ -131,16 +136,22 @@ def tuned(
     study = open_study(
         study_name or task.identity.study_name, storage, sampler or task.sampler(seed)
     )
-    return run(task, study, StopRule(n_trials, timeout), show_progress_bar)
+    return run(task, study, StopRule(n_trials, timeout), seed, show_progress_bar)
 
 
-def run(task: Task, study: optuna.Study, stop: StopRule, show_progress: bool) -> TuneResult[Any]:
+def run(
+    task: Task,
+    study: optuna.Study,
+    stop: StopRule,
+    seed: int | None,
+    show_progress: bool,
+) -> TuneResult[Any]:
     """Tune ``task`` with a study that exists.
 
     Raises:
         KernelError: No configuration works.
     """
-    reason = conduct(task, study, stop, show_progress)
+    reason = conduct(task, study, stop, seed, show_progress)
     best = winner_of(study)
     if best is None:
         raise KernelError(
@@ -154,6 +165,7 @@ def conduct(
     task: Task,
     study: optuna.Study,
     stop: StopRule,
+    seed: int | None,
     show_progress: bool = False,
     told: Callable[[FrozenTrial], None] = lambda trial: None,
 ) -> str:
@@ -164,7 +176,9 @@ def conduct(
     """
     started = time.perf_counter()
     task.claim(study)
-    task.enqueue_seeds(study)
+    task.enqueue(study, task.seeds)
+    if not any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)):
+        task.enqueue(study, task.starts(_n_starts(stop.n_trials), seed))
     engine = task.engine()
     try:
         pipeline = Pipeline(task, engine, study, stop, told)
@@ -177,6 +191,10 @@ def conduct(
     wall_s = time.perf_counter() - started
     _record(study, reason, wall_s, busy_s=engine.busy_s, asking_s=pipeline.asking_s)
     return reason
+
+
+def _n_starts(n_trials: int | None) -> int:
+    return _N_STARTS if n_trials is None else min(_N_STARTS, n_trials // 3)
 
 
 def _record(
