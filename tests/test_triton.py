@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 triton = pytest.importorskip("triton", reason="needs Triton")
 
 from optuna_lfbo.helion import KernelError  # noqa: E402
-from optuna_lfbo.triton import triton_objective  # noqa: E402
+from optuna_lfbo.helion._compat_triton import config_of  # noqa: E402
+from optuna_lfbo.triton import _listed, triton_objective  # noqa: E402
 from tests.kernels import plain_triton as kernels  # noqa: E402
 
 if TYPE_CHECKING:
@@ -145,6 +149,32 @@ def test_a_list_of_configs_spans_a_space_and_seeds_it() -> None:
         "num_stages": CategoricalDistribution([2, 3]),
         "maxnreg": CategoricalDistribution([None, 64]),
     }
+
+
+META = st.fixed_dictionaries(
+    {"A": st.integers(1, 1024), "B": st.booleans(), "C": st.sampled_from(["tf32", "ieee", None])}
+)
+LISTED = st.builds(
+    triton.Config,
+    META,
+    num_warps=st.sampled_from([1, 2, 4, 8]),
+    num_stages=st.integers(1, 7),
+    num_ctas=st.sampled_from([1, 2]),
+    maxnreg=st.sampled_from([None, 64, 128]),
+)
+
+
+@given(st.lists(LISTED, min_size=1, max_size=8))
+def test_every_config_of_a_list_is_in_its_space_and_comes_back(configs: list[Any]) -> None:
+    space, known = _listed(configs)
+    assert [config_of(params) for params in known] == configs
+    for params in known:
+        for name, value in params.items():
+            choices = space[name].choices
+            assert choices[choices.index(value)] == value
+            assert len(set(choices)) == len(choices)
+    stored = json.loads(json.dumps(known))
+    assert [config_of(params) for params in stored] == configs
 
 
 def test_a_study_of_another_kernel_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,7 +203,7 @@ def compiled_ahead(
     unique = json.dumps(dict(configuration), sort_keys=True)
     if not _is_compiled(kernel):
         return unique
-    compiled = compile_launch(kernel, grid, *args, **options)
+    compiled = compile_launch(kernel, args, options)
     if not isinstance(kernel, JITFunction):
         return unique
     code = hashlib.sha256(compiled.kernel).hexdigest()

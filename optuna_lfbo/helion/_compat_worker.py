@@ -61,7 +61,7 @@ except ImportError:  # Helion 1.4's launchers have no arguments of their own.
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = [
     "BenchmarkSubprocessError",
@@ -189,10 +189,15 @@ def compile_ahead(fn: CompiledFunction, args: Sequence[object], mode: FakeTensor
             more shared memory than the device has.
     """
     with mode:
-        fn(*args, _launcher=compile_launch)
+        fn(*args, _launcher=_compile_launch)
 
 
-def compile_launch(kernel: Any, grid: Any, *args: object, **kwargs: object) -> Any:
+def _compile_launch(kernel: Any, grid: Any, *args: object, **kwargs: object) -> None:
+    args, kwargs = compile_only_launch_args(*args, **kwargs)
+    compile_launch(kernel, args, {k: v for k, v in kwargs.items() if v is not None})
+
+
+def compile_launch(kernel: Any, args: Sequence[object], kwargs: Mapping[str, object]) -> Any:
     """Compile what a launch of a Triton kernel would run, instead of launching it.
 
     Returns:
@@ -204,9 +209,7 @@ def compile_launch(kernel: Any, grid: Any, *args: object, **kwargs: object) -> A
     from triton.runtime import driver
     from triton.runtime.errors import OutOfResources
 
-    args, kwargs = compile_only_launch_args(*args, **kwargs)
-    kwargs = {name: value for name, value in kwargs.items() if value is not None}
-    compiled = kernel.run(*args, grid=grid, warmup=True, **kwargs)
+    compiled = kernel.run(*args, grid=None, warmup=True, **kwargs)
     device = driver.active.get_current_device()
     available = driver.active.utils.get_device_properties(device)["max_shared_mem"]
     if compiled.metadata.shared > available:

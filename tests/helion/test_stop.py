@@ -27,10 +27,10 @@ def test_patience_ends_without_improvement_worth_the_name() -> None:
         assert rule.reason is None
         rule.finish(latencies[i % 3])
     rule.finish(0.99)
-    for _ in range(151):
+    for _ in range(150):
         assert rule.reason is None
         rule.finish(None)
-    assert rule.reason == "no improvement in 151 trials"
+    assert rule.reason == "no improvement in 150 trials"
 
 
 def test_patience_grows_with_the_number_of_trials() -> None:
