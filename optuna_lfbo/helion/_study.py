@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from optuna_lfbo.helion._identity import Identity
 
 DEFAULT_LATENCY = "default_latency_ms"
+N_DUPLICATES = "n_duplicates"
 
 _FIXED_ATTRIBUTES = ("kernel", "source_hash", "args", "device")
 
@@ -65,6 +66,12 @@ def claim(study: optuna.Study, identity: Identity, metric: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([metric])
+
+
+def count_duplicate(study: optuna.Study) -> None:
+    """Add one to the study's number of trials that needed no measurement of their own."""
+    known = study.user_attrs.get(N_DUPLICATES)
+    study.set_user_attr(N_DUPLICATES, (known if isinstance(known, int) else 0) + 1)
 
 
 def open_storage(storage: str | BaseStorage | None) -> str | BaseStorage | None:

@@ -148,6 +148,8 @@ class Task(abc.ABC):
                 trial.study.set_user_attr(_study.DEFAULT_LATENCY, outcome.latency_ms)
         for name, value in outcome.attributes().items():
             trial.set_user_attr(name, value)
+        if outcome.status == "duplicate":
+            _study.count_duplicate(trial.study)
 
     def starts(self, n: int, seed: int | None) -> list[Configuration]:
         """Return up to ``n`` configurations to begin with where nothing is known."""
