@@ -16,7 +16,7 @@ from optuna_lfbo.helion._outcome import Outcome
 from optuna_lfbo.helion._study import best_latency, repeated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from optuna.trial import FrozenTrial
 
@@ -86,17 +86,20 @@ class Pipeline:
             UnusableDeviceError: Nothing can be measured any more.
         """
         executor = ThreadPoolExecutor(self._capacity, thread_name_prefix="lfbo")
-        try:
-            return self._stream(executor, progress)
-        except KeyboardInterrupt:
-            _logger.warning("Interrupted; what was measured is kept.")
-            return "interrupted"
-        finally:
-            executor.shutdown(wait=False, cancel_futures=True)
-            self._abandon()
+        with _stoppable(self._study):
+            try:
+                return self._stream(executor, progress)
+            except KeyboardInterrupt:
+                _logger.warning("Interrupted; what was measured is kept.")
+                return "interrupted"
+            finally:
+                executor.shutdown(wait=False, cancel_futures=True)
+                self._abandon()
 
     def _stream(self, executor: ThreadPoolExecutor, progress: Progress) -> str:
         while True:
+            if self._study._stop_flag:
+                self._stop.end("the sampler stopped the study")
             reason = self._stop.reason
             if reason is None and len(self._in_flight) < self._capacity:
                 self._start_one(executor)
@@ -158,3 +161,14 @@ class Pipeline:
                 trial.set_user_attr("error", "tuning ended before it was measured")
             self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
         self._running.clear()
+
+
+@contextlib.contextmanager
+def _stoppable(study: optuna.Study) -> Iterator[None]:
+    """Let samplers of finite spaces stop the study, as they may inside ``study.optimize``."""
+    study._stop_flag = False
+    study._thread_local.in_optimize_loop = True
+    try:
+        yield
+    finally:
+        study._thread_local.in_optimize_loop = False

@@ -67,10 +67,17 @@ def test_a_timeout_ends_the_tuning() -> None:
     assert not result.study.get_trials(states=(TrialState.RUNNING,))
 
 
-@pytest.mark.parametrize("sampler", [optuna.samplers.TPESampler(seed=0)], ids=repr)
-def test_any_sampler_of_optuna_serves(sampler: optuna.samplers.BaseSampler) -> None:
+def test_any_sampler_of_optuna_serves() -> None:
+    sampler = optuna.samplers.TPESampler(seed=0)
     result = tune(pallas(softmax), tensors(SHAPE), sampler=sampler, n_trials=3)
     assert result.latency_ms > 0.0
+
+
+def test_a_sampler_may_stop_the_study() -> None:
+    sampler = optuna.samplers.BruteForceSampler(seed=0)
+    result = tune(pallas(softmax), tensors(SHAPE), sampler=sampler)
+    assert result.stop_reason == "the sampler stopped the study"
+    assert sum(t.user_attrs["status"] == "ok" for t in result.study.trials) == 2
 
 
 def test_a_kernel_of_which_no_config_works_is_an_error() -> None:
