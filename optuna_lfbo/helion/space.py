@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, cast
-
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from typing import TYPE_CHECKING, Any
 
 from optuna_lfbo.helion import _compat_space
 from optuna_lfbo.helion._fragments import codec_of
@@ -13,7 +11,7 @@ from optuna_lfbo.helion._fragments import codec_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import optuna
+    from optuna.distributions import BaseDistribution
 
     from optuna_lfbo.helion._compat_space import BoundKernel, Config
     from optuna_lfbo.helion._fragments import ParamValue
@@ -65,13 +63,6 @@ class KernelSpace:
             name: distribution
             for _, codec in self._slots
             for name, distribution in codec.distributions.items()
-        }
-
-    def suggest(self, trial: optuna.Trial) -> dict[str, ParamValue]:
-        """Ask ``trial`` for a value of every parameter."""
-        return {
-            name: _suggest(trial, name, distribution)
-            for name, distribution in self.distributions.items()
         }
 
     def config(self, params: Mapping[str, ParamValue]) -> Config:
@@ -144,12 +135,6 @@ class KernelSpace:
             for index, codec in self._slots
             for name, value in codec.encode(flat[index]).items()
         }
-
-
-def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> ParamValue:
-    if isinstance(distribution, IntDistribution):
-        return trial.suggest_int(name, distribution.low, distribution.high)
-    return trial.suggest_categorical(name, cast("CategoricalDistribution", distribution).choices)
 
 
 def _wrong_names(given: Any, expected: Any) -> str:
