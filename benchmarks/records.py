@@ -6,8 +6,9 @@ import gzip
 import json
 import math
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from benchmarks.lines import as_line
 from benchmarks.tasks import Reference
 
 if TYPE_CHECKING:
@@ -50,15 +51,7 @@ class Record:
 
 def dump(record: Record) -> str:
     """Writes a record as a line, with numbers of six digits and null for failures."""
-    return json.dumps(_shorten(asdict(record)), separators=(",", ":"))
-
-
-def _shorten(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _shorten(item) for key, item in value.items()}
-    return [_shorten(item) for item in value] if isinstance(value, list) else value
+    return as_line(asdict(record))
 
 
 def load(paths: Iterable[Path]) -> Iterator[Record]:

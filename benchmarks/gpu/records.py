@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import statistics
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from benchmarks.lines import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -146,15 +147,7 @@ def append(path: Path, record: Run | Retiming) -> None:
         # For readers of the raw file; loading counts anew.
         fields["outcomes"] = record.outcomes
     with path.open("a") as file:
-        file.write(json.dumps(_shorten(fields), separators=(",", ":")) + "\n")
-
-
-def _shorten(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _shorten(item) for key, item in value.items()}
-    return [_shorten(item) for item in value] if isinstance(value, list) else value
+        file.write(as_line(fields) + "\n")
 
 
 def runs(paths: Iterable[Path]) -> dict[Job, Run]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import statistics
 import threading
 import time
@@ -18,7 +17,7 @@ from optuna_lfbo.helion._jobs import (
     MeasureJob,
     RetimeJob,
 )
-from optuna_lfbo.helion._outcome import Outcome, one_line
+from optuna_lfbo.helion._outcome import Outcome, key_of, one_line
 from optuna_lfbo.helion._verdict import measured, not_built
 from optuna_lfbo.helion.exceptions import UnusableDeviceError
 
@@ -163,7 +162,7 @@ class Engine:
             raise
         mine.set_result(outcome)
         if outcome.latency_ms is not None and not outcome.first_look:
-            self._contenders[_key(config)] = built
+            self._contenders[key_of(config)] = built
         return outcome
 
     def retime(
@@ -191,7 +190,7 @@ class Engine:
 
     def _contender(self, config: Mapping[str, object]) -> Built:
         """A configuration that has been measured, here or in an earlier run."""
-        if (known := self._contenders.get(_key(config))) is not None:
+        if (known := self._contenders.get(key_of(config))) is not None:
             return known
         built, _ = self._built(config)
         if isinstance(built, Outcome):
@@ -238,10 +237,6 @@ class Engine:
             outcome = measured(failure, compile_s, time.perf_counter() - started)
         self.busy_s += outcome.measure_s
         return outcome
-
-
-def _key(config: Mapping[str, object]) -> str:
-    return json.dumps(config, sort_keys=True)
 
 
 def _digest(built: Built) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import optuna
 
+from optuna_lfbo.helion._outcome import key_of
 from optuna_lfbo.helion._study import DEFAULT_LATENCY, measured_trials
 
 if TYPE_CHECKING:
@@ -106,18 +106,18 @@ def default_latency(study: optuna.Study) -> float | None:
 def _finalists(task: Task, study: optuna.Study) -> list[Finalist]:
     """Without doubles: the best few, the seeds that are not far off, and the default."""
     trials = measured_trials(study)
-    measured = {_text(t.user_attrs["config"]): _finalist(t) for t in reversed(trials)}
+    measured = {key_of(t.user_attrs["config"]): _finalist(t) for t in reversed(trials)}
     if not measured:
         return []
     fastest = _finalist(trials[0]).latency_ms
     best = [_finalist(trial) for trial in trials[:_CONTENDERS]]
     best = [finalist for finalist in best if finalist.latency_ms <= _CONTENDER_SHARE * fastest]
-    seeds = [measured[_text(seed)] for seed in task.seeds if _text(seed) in measured]
+    seeds = [measured[key_of(seed)] for seed in task.seeds if key_of(seed) in measured]
     best += [seed for seed in seeds if seed.latency_ms <= _SEED_SHARE * fastest]
     default = default_latency(study)
     if task.default is not None and default is not None:
         best.append(Finalist(task.default, default, math.nan))
-    return list({_text(finalist.configuration): finalist for finalist in best}.values())
+    return list({key_of(finalist.configuration): finalist for finalist in best}.values())
 
 
 def _finalist(trial: optuna.trial.FrozenTrial) -> Finalist:
@@ -135,7 +135,3 @@ def _effort(turn_ms: float) -> tuple[int, int]:
 def _spread(latencies: list[float]) -> float:
     lower, _, upper = statistics.quantiles(latencies, n=4)
     return upper - lower
-
-
-def _text(configuration: Configuration) -> str:
-    return json.dumps(configuration, sort_keys=True)

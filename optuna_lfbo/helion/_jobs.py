@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import torch
 
@@ -16,6 +16,8 @@ from optuna_lfbo.helion import _compat_worker as compat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+T = TypeVar("T")
 
 _CLEARLY_SLOWER = 1.3
 """A first look at a candidate this many times slower than the best is enough."""
@@ -133,13 +135,7 @@ class MeasureJob:
         Raises:
             Exception: The device is lost to this process.
         """
-        try:
-            with compat.quiet():
-                return self._measured(_reference(self.reference))
-        except Exception as error:  # Launches raise all sorts of things.
-            if compat.match_unrecoverable_runtime_error(error):
-                raise
-            return _failure(error)
+        return _answer(self._measured, self.reference)
 
     def _measured(self, reference: Reference) -> Measurement | Mismatch:
         fn = self.built.load()
@@ -185,13 +181,7 @@ class RetimeJob:
 
     def __call__(self) -> list[list[float]] | Failure:
         """Return for each configuration its median latency in each round."""
-        try:
-            with compat.quiet():
-                return self._timed(_reference(self.reference))
-        except Exception as error:
-            if compat.match_unrecoverable_runtime_error(error):
-                raise
-            return _failure(error)
+        return _answer(self._timed, self.reference)
 
     def _timed(self, reference: Reference) -> list[list[float]]:
         fns = [built.load() for built in self.builts]
@@ -258,6 +248,17 @@ class PrepareMeter:
 def _reference(path: str) -> Reference:
     reference: Reference = torch.load(path, weights_only=False)
     return reference
+
+
+def _answer(work: Callable[[Reference], T], path: str) -> T | Failure:
+    """What ``work`` returns, or why it failed; raises what lost this process the device."""
+    try:
+        with compat.quiet():
+            return work(_reference(path))
+    except Exception as error:  # Launches raise all sorts of things.
+        if compat.match_unrecoverable_runtime_error(error):
+            raise
+        return _failure(error)
 
 
 def _mismatch(fn: Callable[..., object], reference: Reference) -> Mismatch | None:

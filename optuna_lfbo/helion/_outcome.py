@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -56,6 +57,11 @@ class Outcome:
         attributes["compile_s"] = round(self.compile_s, 4)
         attributes["measure_s"] = round(self.measure_s, 4)
         return attributes
+
+
+def key_of(configuration: object) -> str:
+    """Return a text that is the same for equal configurations, and only for these."""
+    return json.dumps(configuration, sort_keys=True)
 
 
 def one_line(text: str) -> str:

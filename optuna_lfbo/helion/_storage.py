@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import optuna
+import sqlalchemy.event
+from optuna.storages import RDBStorage
 from sqlalchemy.exc import IntegrityError, OperationalError
-
-from optuna_lfbo.helion._study import open_storage
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -37,8 +37,27 @@ def _created(
     name: str, storage: str | BaseStorage | None, sampler: BaseSampler | None
 ) -> optuna.Study:
     return optuna.create_study(
-        study_name=name, storage=open_storage(storage), sampler=sampler, load_if_exists=True
+        study_name=name, storage=_opened(storage), sampler=sampler, load_if_exists=True
     )
+
+
+def _opened(storage: str | BaseStorage | None) -> str | BaseStorage | None:
+    """Return ``storage``, made fast if it is the URL of an SQLite file.
+
+    A trial of a kernel is some thirty transactions. With a write-ahead log they do not wait
+    for the disk one by one; what a process has written survives its death either way.
+    """
+    if not (isinstance(storage, str) and storage.startswith("sqlite")):
+        return storage
+    opened = RDBStorage(storage)
+    sqlalchemy.event.listen(opened.engine, "connect", _use_write_ahead_log)
+    opened.engine.dispose()
+    return opened
+
+
+def _use_write_ahead_log(connection: Any, record: object) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _is_being_made(error: Exception) -> bool:

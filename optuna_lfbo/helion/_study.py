@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import optuna
-import sqlalchemy.event
-from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from optuna_lfbo.helion._outcome import FAILED_STATUSES, Outcome, one_line
+from optuna_lfbo.helion._outcome import FAILED_STATUSES, Outcome, key_of, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
     from optuna_lfbo.helion._identity import Identity
@@ -48,10 +44,10 @@ def claim(study: optuna.Study, identity: Identity, metric: str) -> None:
     known = study.user_attrs
     ours = dataclasses.asdict(identity)
     for name in _FIXED_ATTRIBUTES:
-        if name in known and _text(known[name]) != _text(ours[name]):
+        if name in known and key_of(known[name]) != key_of(ours[name]):
             raise ValueError(
                 f"The study {study.study_name!r} was made with another {name}: it has "
-                f"{_text(known[name])}, this objective {_text(ours[name])}. Use another study; "
+                f"{key_of(known[name])}, this objective {key_of(ours[name])}. Use another study; "
                 f"objective.study_name gives a fitting name."
             )
     if "versions" in known and known["versions"] != identity.versions:
@@ -74,25 +70,6 @@ def count_duplicate(study: optuna.Study) -> None:
     study.set_user_attr(N_DUPLICATES, (known if isinstance(known, int) else 0) + 1)
 
 
-def open_storage(storage: str | BaseStorage | None) -> str | BaseStorage | None:
-    """Return ``storage``, made fast if it is the URL of an SQLite file.
-
-    A trial of a kernel is some thirty transactions. With a write-ahead log they do not wait
-    for the disk one by one; what a process has written survives its death either way.
-    """
-    if not (isinstance(storage, str) and storage.startswith("sqlite")):
-        return storage
-    opened = RDBStorage(storage)
-    sqlalchemy.event.listen(opened.engine, "connect", _use_write_ahead_log)
-    opened.engine.dispose()
-    return opened
-
-
-def _use_write_ahead_log(connection: Any, record: object) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-
-
 class Ledger:
     """The configurations that a study has outcomes for.
 
@@ -111,13 +88,13 @@ class Ledger:
             if trial.number not in self._read:
                 self._read.add(trial.number)
                 self._enter(trial)
-        if (entry := self._known.get(_text(config))) is None:
+        if (entry := self._known.get(key_of(config))) is None:
             return None
         return repeated(*entry)
 
     def add(self, number: int, config: Mapping[str, object], outcome: Outcome) -> None:
         """Enter the outcome of a trial that the storage does not have as finished yet."""
-        self._known.setdefault(_text(config), (number, outcome))
+        self._known.setdefault(key_of(config), (number, outcome))
 
     def _enter(self, trial: FrozenTrial) -> None:
         # Another process wrote these attributes, perhaps another program.
@@ -163,7 +140,3 @@ def best_latency(study: optuna.Study) -> float | None:
     """The latency in milliseconds of the fastest of them, if there is one."""
     trials = measured_trials(study)
     return trials[0].value if trials else None
-
-
-def _text(value: object) -> str:
-    return json.dumps(value, sort_keys=True)
