@@ -9,13 +9,12 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
-
 from optuna_lfbo.helion._callable_program import CallableProgram
 from optuna_lfbo.helion._compat import device_name
 from optuna_lfbo.helion._identity import make_identity, source_of
 from optuna_lfbo.helion._objective import Objective
 from optuna_lfbo.helion._outcome import one_line
+from optuna_lfbo.helion._packing import pack
 from optuna_lfbo.helion._reference import device_of
 from optuna_lfbo.helion._space_task import Rules, SpaceTask, checked_args, checked_space
 from optuna_lfbo.helion.exceptions import KernelError
@@ -133,10 +132,9 @@ def _source(fn: Any) -> str:
 
 def _packed(fn: Any) -> bytes:
     try:
-        packed: bytes = cloudpickle.dumps(fn)
+        return pack(fn)
     except Exception as error:  # Whatever the classes of the objects in it raise.
         raise KernelError(
             f"compile_fn={fn!r} cannot be sent to the processes that compile and measure: "
             f"{one_line(f'{type(error).__name__}: {error}')}"
         ) from error
-    return packed

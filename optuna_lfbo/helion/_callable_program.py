@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
+from optuna_lfbo.helion._packing import pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ class CallableBuilt:
         """Return the function to call with the arguments."""
         if self.packed is None:
             return self.program.function(self.config)
-        fn: Callable[..., object] = cloudpickle.loads(self.packed)
+        fn: Callable[..., object] = unpack(self.packed)
         return fn
 
     def unload(self, fn: Callable[..., object]) -> None:
@@ -71,13 +71,12 @@ class CallableProgram:
 
 @functools.lru_cache(maxsize=4)
 def _unpacked(compile_fn: bytes) -> Any:
-    return cloudpickle.loads(compile_fn)
+    return unpack(compile_fn)
 
 
 def _packed(fn: Callable[..., object]) -> bytes | None:
     """``fn`` to be sent to another process, or None if it has to be made there again."""
     try:
-        packed: bytes = cloudpickle.dumps(fn)
+        return pack(fn)
     except Exception:  # Whatever the classes of the objects in it raise.
         return None
-    return packed

@@ -8,12 +8,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-import io
 import json
-import linecache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import cloudpickle
 from triton import Config
 from triton.language import constexpr
 from triton.runtime import Autotuner, Heuristics, JITFunction, KernelInterface
@@ -21,6 +18,7 @@ from triton.runtime.interpreter import InterpretedFunction
 from triton.runtime.jit import JITCallable
 
 from optuna_lfbo.helion._compat_worker import compile_launch
+from optuna_lfbo.helion._packing import Pickler, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -128,30 +126,28 @@ def params_of(config: TritonConfig) -> dict[str, Any]:
     return {**config.kwargs, **options}
 
 
-# A kernel on its way to another process: by value, so that kernels defined in a script, a
-# notebook or another function travel too, and as what it was here, compiled or interpreted.
+# A kernel on its way to another process, as what it was here, compiled or interpreted.
 
 
-class _Pickler(cloudpickle.Pickler):
+class _Pickler(Pickler):
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, JITFunction | InterpretedFunction):
-            return _rebuilt, (type(value), value.fn, _options(value), *_source(value.fn))
+            return _rebuilt, (type(value), value.fn, _options(value))
         if isinstance(value, JITCallable):
-            return _rebuilt, (type(value), value.fn, {}, *_source(value.fn))
+            return _rebuilt, (type(value), value.fn, {})
         return super().reducer_override(value)
 
 
 def packed(kernel: TritonKernel, grid: object) -> bytes:
     """Serialize what a launch needs, without the arguments."""
-    buffer = io.BytesIO()
-    _Pickler(buffer).dump((kernel, grid))
-    return buffer.getvalue()
+    return pack((kernel, grid), _Pickler)
 
 
 @functools.lru_cache(maxsize=4)
 def unpacked(launcher: bytes) -> tuple[TritonKernel, Any]:
     """Return the kernel and the grid that `packed` of this very program was given."""
-    return cloudpickle.loads(launcher)
+    kernel, grid = unpack(launcher)
+    return kernel, grid
 
 
 def _options(kernel: TritonKernel) -> dict[str, Any]:
@@ -160,16 +156,7 @@ def _options(kernel: TritonKernel) -> dict[str, Any]:
     return {"repr": kernel._repr} | {name: getattr(kernel, name) for name in _JIT_OPTIONS}
 
 
-def _source(fn: Any) -> tuple[str, list[str]]:
-    filename = inspect.getsourcefile(fn) or fn.__code__.co_filename
-    return filename, linecache.getlines(filename)
-
-
-def _rebuilt(
-    kind: type, fn: Any, options: dict[str, Any], filename: str, lines: list[str]
-) -> TritonKernel:
-    if not linecache.getlines(filename):
-        linecache.cache[filename] = (sum(map(len, lines)), None, lines, filename)
+def _rebuilt(kind: type, fn: Any, options: dict[str, Any]) -> TritonKernel:
     return kind(fn, **options)
 
 

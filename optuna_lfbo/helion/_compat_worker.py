@@ -9,14 +9,12 @@ Beside `_compat`, the only module that knows which of them moved between Helion 
 from __future__ import annotations
 
 import inspect
-import linecache
 import multiprocessing
 import multiprocessing.forkserver
 import os
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import cloudpickle
 from helion import Config, Kernel, Settings
 from helion.autotuner import accuracy
 from helion.autotuner.benchmark_provider import _clone_args
@@ -42,6 +40,8 @@ from helion.autotuner.precompile_future import (
     _unload_compiled_fn,
 )
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+from optuna_lfbo.helion._packing import pack, unpack
 
 try:
     from helion.autotuner.benchmark_worker import BenchmarkWorkerUnkillable
@@ -141,10 +141,6 @@ class Worker(BenchmarkWorker):
         self._kill()
 
 
-# A kernel on its way to another process: its function by value, so that functions defined in
-# a script, a notebook or another function travel too.
-
-
 def packed_kernel(kernel: Kernel) -> bytes:
     """Serialize what code generation needs of a kernel."""
     settings = {
@@ -152,17 +148,12 @@ def packed_kernel(kernel: Kernel) -> bytes:
         for field in fields(kernel.settings)
         if field.init and not callable(value := getattr(kernel.settings, field.name))
     }
-    filename = inspect.getsourcefile(kernel.fn) or kernel.fn.__code__.co_filename
-    source = (filename, linecache.getlines(filename))
-    packed: bytes = cloudpickle.dumps((kernel.fn, settings, source))
-    return packed
+    return pack((kernel.fn, settings))
 
 
 def unpacked_kernel(packed: bytes) -> Kernel:
     """Rebuild a kernel from what `packed_kernel` of this very program returned."""
-    fn, settings, (filename, lines) = cloudpickle.loads(packed)
-    if not linecache.getlines(filename):
-        linecache.cache[filename] = (sum(map(len, lines)), None, lines, filename)
+    fn, settings = unpack(packed)
     return Kernel(fn, configs=None, settings=Settings(**settings))
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
 import torch
 from torch.utils._pytree import tree_map
 
 from optuna_lfbo.helion import _compat_worker as compat
+from optuna_lfbo.helion._packing import pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +32,7 @@ class _Outline:
 
 def outlined(args: Sequence[object]) -> bytes:
     """Pack what is to be known of ``args`` without their data."""
-    packed: bytes = cloudpickle.dumps(tree_map(_outline, tuple(args)))
-    return packed
+    return pack(tree_map(_outline, tuple(args)))
 
 
 def fake_args(outlines: bytes) -> tuple[tuple[object, ...], Any]:
@@ -52,7 +51,7 @@ def fake_args(outlines: bytes) -> tuple[tuple[object, ...], Any]:
             tensors[leaf.identity] = _tensor(leaf, mode)
         return tensors[leaf.identity]
 
-    return tree_map(tensor_of, cloudpickle.loads(outlines)), mode
+    return tree_map(tensor_of, unpack(outlines)), mode
 
 
 def _outline(leaf: object) -> object:
