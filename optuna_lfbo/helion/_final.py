@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from optuna_lfbo.helion._study import DEFAULT_LATENCY, measured_trials
 
 if TYPE_CHECKING:
     from optuna_lfbo.helion._engine import Measurer
+    from optuna_lfbo.helion._members import Members
     from optuna_lfbo.helion._task import Configuration, Task
 
 FINAL = "final"
@@ -25,6 +27,9 @@ _FEWEST_ROUNDS = 2
 _MOST_CALLS = 25
 _BUDGET_MS = 4000.0
 """Device time that the comparison may take, unless the kernel is very slow."""
+_PATIENCE_S = 10.0
+"""So long others may take to notice that tuning is over."""
+_POLL_S = 0.3
 
 _logger = optuna.logging.get_logger(f"optuna.{__name__}")
 
@@ -44,6 +49,30 @@ class Finalist:
     latency_ms: float
     spread_ms: float
     is_default: bool = False
+
+
+def compare(task: Task, engine: Measurer, study: optuna.Study, members: Members) -> None:
+    """Make the final comparison, or wait for another worker's.
+
+    Of the workers that end at about the same time one makes it, for all. Those that go on for
+    longer are not waited for.
+    """
+    members.enter("done")
+    deadline = time.monotonic() + _PATIENCE_S
+    while not members.is_compared:
+        others = members.alive()
+        if any(other.stage == "ending" for other in others.values()) or (
+            any(other.stage == "running" for other in others.values())
+            and time.monotonic() < deadline
+        ):
+            time.sleep(_POLL_S)
+            continue
+        done = [name for name, other in others.items() if other.stage == "done"]
+        if members.name <= min([members.name, *done]):
+            retime(task, engine, study)
+            members.enter("compared")
+            return
+        time.sleep(_POLL_S)
 
 
 def retime(task: Task, engine: Measurer, study: optuna.Study) -> None:

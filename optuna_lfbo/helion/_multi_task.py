@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from optuna_lfbo.helion._kernel_task import task_of
@@ -35,6 +36,7 @@ class MultiTask(Task):
         self._first = tasks[0]
         self.space = self._first.space
         self._default_latencies_ms: list[float] = []
+        self._compared: weakref.WeakSet[optuna.Study] = weakref.WeakSet()
         super().__init__(
             identity=_identity([task.identity for task in tasks]),
             distributions=self._first.distributions,
@@ -90,8 +92,10 @@ class MultiTask(Task):
     ) -> None:
         """Record an outcome, and with the first one what latencies are compared with."""
         super().conclude(trial, configuration, outcome)
-        if DEFAULT_LATENCIES not in trial.study.user_attrs:
-            trial.study.set_user_attr(DEFAULT_LATENCIES, self._default_latencies_ms)
+        if trial.study not in self._compared:
+            self._compared.add(trial.study)
+            if DEFAULT_LATENCIES not in trial.study.user_attrs:
+                trial.study.set_user_attr(DEFAULT_LATENCIES, self._default_latencies_ms)
 
 
 def multi_task_of(kernel: Kernel, arg_sets: Any) -> MultiTask:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import threading
+import weakref
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from optuna_lfbo.helion._ledger import Ledger
 from optuna_lfbo.helion._outcome import Outcome
 from optuna_lfbo.helion.exceptions import TrialFailedError
 from optuna_lfbo.helion.tuner import tuned
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from optuna_lfbo.helion._engine import Measurer
-    from optuna_lfbo.helion._task import Task
+    from optuna_lfbo.helion._task import Configuration, Task
     from optuna_lfbo.helion.tuner import TuneResult
 
 ConfigT = TypeVar("ConfigT")
@@ -53,6 +58,10 @@ class Objective(Generic[ConfigT]):
     def __init__(self, task: Task) -> None:
         self._task = task
         self._engine: Measurer | None = None
+        self._lock = threading.Lock()
+        self._ledgers: weakref.WeakKeyDictionary[optuna.Study, Ledger] = (
+            weakref.WeakKeyDictionary()
+        )
         self.study_name = task.identity.study_name
 
     def __enter__(self) -> Self:
@@ -91,15 +100,29 @@ class Objective(Generic[ConfigT]):
                 "The objective measures only within its context: "
                 "`with objective: study.optimize(objective, ...)`."
             )
-        begun = self._task.begin(trial)
+        begun = self._begun(trial)
         if isinstance(begun, Outcome):
             outcome, configuration = begun, None
         else:
             outcome, configuration = self._engine.measure(begun), begun
+            with self._lock:
+                self._ledgers[trial.study].add(trial.number, configuration, outcome)
         self._task.conclude(trial, configuration, outcome)
         if outcome.latency_ms is None:
             raise TrialFailedError(outcome.status, outcome.error or "")
         return outcome.latency_ms
+
+    def _begun(self, trial: optuna.Trial) -> Configuration | Outcome:
+        """The configuration to measure, or an outcome that is known without."""
+        self._task.claim(trial.study)
+        proposal = self._task.proposed(trial, f"{platform.node()}:{os.getpid()}")
+        if isinstance(proposal, Outcome):
+            return proposal
+        trials = trial.study.get_trials(deepcopy=False)
+        with self._lock:
+            ledger = self._ledgers.setdefault(trial.study, Ledger())
+            ledger.read(trials)
+            return ledger.outcome(proposal) or proposal
 
     def enqueue_seeds(self, study: optuna.Study) -> None:
         """Put the default configuration, then all seeds, before other trials.

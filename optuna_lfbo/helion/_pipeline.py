@@ -10,17 +10,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
+from optuna_lfbo.helion._ledger import Ledger
 from optuna_lfbo.helion._outcome import Outcome
-from optuna_lfbo.helion._study import best_latency, repeated
+from optuna_lfbo.helion._study import best_latency
+from optuna_lfbo.helion._tuning_storage import tuning_study
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from optuna.trial import FrozenTrial
 
     from optuna_lfbo.helion._engine import Measurer
+    from optuna_lfbo.helion._members import Members
     from optuna_lfbo.helion._progress import Progress
     from optuna_lfbo.helion._stop import StopRule
     from optuna_lfbo.helion._task import Configuration, Task
@@ -28,16 +32,20 @@ if TYPE_CHECKING:
 _WAITING_SHARE = 0.5
 """Trials in flight beyond those that compile, as a share of them."""
 _POLL_S = 0.5
+_BURIAL_S = 2.0
+"""Seconds between two looks for trials whose worker is dead."""
+_ATTEMPTS = 3
+"""A configuration that has been lost so often with its worker is not tried again."""
 
 _logger = optuna.logging.get_logger(f"optuna.{__name__}")
 
 
 @dataclass(frozen=True)
 class _Flight:
-    """A configuration on its way, and the trials that wait for its outcome."""
+    """A trial on its way with its configuration, or one that waits for another trial's outcome."""
 
+    trial: optuna.Trial
     configuration: Configuration
-    trials: list[optuna.Trial]
 
 
 class Pipeline:
@@ -46,10 +54,14 @@ class Pipeline:
     Trials are asked for and told in the calling thread, so that the sampler and the storage
     see one caller; a thread for each configuration in flight waits for its processes.
 
+    A trial becomes visible to other workers with its configuration. Of those that have the
+    same one the first, by its number, measures it; the others wait for what comes of it.
+
     Args:
         task: What is tuned.
         engine: Measures.
         study: Holds the trials.
+        members: The workers of the study.
         stop: When to stop.
         told: Called with each trial that has ended.
 
@@ -62,18 +74,24 @@ class Pipeline:
         task: Task,
         engine: Measurer,
         study: optuna.Study,
+        members: Members,
         stop: StopRule,
         told: Callable[[FrozenTrial], None] = lambda trial: None,
     ) -> None:
         self._task = task
         self._engine = engine
-        self._study = study
+        self._study, self._storage = tuning_study(study)
+        self._members = members
         self._stop = stop
         self._told = told
+        self._ledger = Ledger(members.me.since)
         self._capacity = engine.n_compilers + max(2, int(_WAITING_SHARE * engine.n_compilers))
         self._in_flight: dict[Future[Outcome], _Flight] = {}
+        self._followers: list[_Flight] = []
         self._running: dict[int, optuna.Trial] = {}
         self._best_ms = best_latency(study)
+        self._n_observed = 0
+        self._buried_at = -math.inf
         self.asking_s = 0.0
 
     def run(self, progress: Progress) -> str:
@@ -90,13 +108,13 @@ class Pipeline:
             try:
                 return self._stream(executor, progress)
             except KeyboardInterrupt:
-                _logger.warning("Interrupted; what was measured is kept.")
                 return "interrupted"
             finally:
                 executor.shutdown(wait=False, cancel_futures=True)
                 self._abandon()
 
     def _stream(self, executor: ThreadPoolExecutor, progress: Progress) -> str:
+        self._observe(self._storage.refresh())
         while True:
             if self._study._stop_flag:
                 self._stop.end("the sampler stopped the study")
@@ -104,60 +122,161 @@ class Pipeline:
             if reason is None and len(self._in_flight) < self._capacity:
                 self._start_one(executor)
                 self._finish(progress, wait_s=0.0)
-            elif self._in_flight and not self._stop.is_overdue:
+            elif self._is_waiting and not self._stop.is_overdue:
                 self._finish(progress, wait_s=_POLL_S)
             elif reason is not None:
                 return reason
+            self._settle_followers(executor)
+
+    @property
+    def _is_waiting(self) -> bool:
+        return bool(self._in_flight or self._followers)
 
     def _start_one(self, executor: ThreadPoolExecutor) -> None:
         started = time.perf_counter()
+        self._observe(self._storage.refresh())
         trial = self._study.ask()
-        self._running[trial.number] = trial
-        begun = self._task.begin(trial)
-        self.asking_s += time.perf_counter() - started
-        if isinstance(begun, Outcome):
+        self._running[trial._trial_id] = trial
+        proposal = self._task.proposed(trial, self._members.name)
+        known = proposal if isinstance(proposal, Outcome) else self._ledger.outcome(proposal)
+        if known is not None:
             self._stop.skip()
-            self._tell(trial, None, begun)
-            return
-        for flight in self._in_flight.values():
-            if flight.configuration == begun:
-                self._stop.skip()
-                flight.trials.append(trial)
-                return
+            self._tell(trial, None, known)
+        elif not isinstance(proposal, Outcome):
+            self._claim(_Flight(trial, proposal), executor)
+        self.asking_s += time.perf_counter() - started
+
+    def _claim(self, flight: _Flight, executor: ThreadPoolExecutor) -> None:
+        """Measure a configuration, if that is for this trial to do."""
+        trial = flight.trial
+        del self._running[trial._trial_id]
+        trials = self._storage.publish(trial)
+        self._running[trial._trial_id] = trial
+        self._observe(trials)
+        n_before = self._ledger.n_new + self._ledger.n_claimed(before=trial.number)
+        if self._stop.n_trials is not None and n_before >= self._stop.n_trials:
+            # Others were faster. Its turn comes when the study is tuned again.
+            del self._running[trial._trial_id]
+            self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+        elif self._is_first(flight):
+            self._start(flight, executor)
+        else:
+            self._stop.skip()
+            self._followers.append(flight)
+
+    def _is_first(self, flight: _Flight) -> bool:
+        """Whether nobody else measures or has measured its configuration."""
+        first = self._ledger.claimant(flight.configuration)
+        is_new = self._ledger.outcome(flight.configuration) is None
+        return is_new and (first is None or first >= flight.trial.number)
+
+    def _start(self, flight: _Flight, executor: ThreadPoolExecutor) -> None:
         self._stop.start()
-        future = executor.submit(self._engine.measure, begun, lambda: self._best_ms)
-        self._in_flight[future] = _Flight(begun, [trial])
+        future = executor.submit(self._engine.measure, flight.configuration, lambda: self._best_ms)
+        self._in_flight[future] = flight
+
+    def _settle_followers(self, executor: ThreadPoolExecutor) -> None:
+        """Give those that wait for another trial its outcome, or its place."""
+        if not self._followers:
+            return
+        self._observe(self._storage.refresh())
+        waiting, self._followers = self._followers, []
+        for flight in waiting:
+            if (outcome := self._ledger.outcome(flight.configuration)) is not None:
+                self._tell(flight.trial, None, outcome)
+            elif self._is_first(flight):
+                self._start(flight, executor)
+            else:
+                self._followers.append(flight)
+
+    def _observe(self, trials: Sequence[FrozenTrial]) -> None:
+        """Take note of what all workers have done."""
+        self._ledger.read(trials)
+        for outcome in self._ledger.new_outcomes(self._n_observed):
+            self._stop.finish(outcome.latency_ms)
+            self._note(outcome)
+        self._n_observed = self._ledger.n_new
+        self._stop.n_started = self._ledger.n_new + self._ledger.n_claimed()
+        if time.monotonic() - self._buried_at > _BURIAL_S:
+            for trial in [*self._members.lost(self._ledger.running), *self._ghosts()]:
+                self._bury(trial)
+            self._buried_at = time.monotonic()
+
+    def _ghosts(self) -> list[FrozenTrial]:
+        """Trials made twice, when the storage did so but could not answer any more."""
+        return [
+            trial
+            for trial in self._ledger.running
+            if trial.user_attrs.get("worker") == self._members.name
+            and trial._trial_id not in self._running
+        ]
+
+    def _note(self, outcome: Outcome) -> None:
+        if outcome.latency_ms is not None and not outcome.first_look:
+            self._best_ms = min(self._best_ms or math.inf, outcome.latency_ms)
 
     def _finish(self, progress: Progress, wait_s: float) -> None:
+        if not self._in_flight:
+            time.sleep(wait_s)
         done, _ = wait(self._in_flight, timeout=wait_s, return_when=FIRST_COMPLETED)
         for future in done:
             outcome = future.result()
             flight = self._in_flight.pop(future)
-            first, *others = flight.trials
-            self._tell(first, flight.configuration, outcome)
-            for trial in others:
-                self._tell(trial, None, repeated(first.number, outcome))
-            self._stop.finish(outcome.latency_ms)
-            if outcome.latency_ms is not None and not outcome.first_look:
-                self._best_ms = min(self._best_ms or math.inf, outcome.latency_ms)
+            self._tell(flight.trial, flight.configuration, outcome)
+            self._note(outcome)
             progress.count(outcome, self._best_ms)
         progress.refresh()
 
     def _tell(
         self, trial: optuna.Trial, configuration: Configuration | None, outcome: Outcome
     ) -> None:
-        self._task.conclude(trial, configuration, outcome)
-        if outcome.latency_ms is None:
-            told = self._study.tell(trial, state=TrialState.FAIL)
-        else:
-            told = self._study.tell(trial, outcome.latency_ms)
-        del self._running[trial.number]
+        state = TrialState.FAIL if outcome.latency_ms is None else TrialState.COMPLETE
+        try:
+            self._task.conclude(trial, configuration, outcome)
+            told = self._study.tell(trial, outcome.latency_ms, state)
+        except UpdateFinishedTrialError:
+            told = self._tell_again(trial, state, outcome)
+        if configuration is not None:
+            self._ledger.add(told.number, configuration, outcome)
+        del self._running[trial._trial_id]
         self._told(told)
+
+    def _tell_again(self, trial: optuna.Trial, state: TrialState, outcome: Outcome) -> FrozenTrial:
+        """Keep the outcome of a trial that another worker has taken for lost."""
+        _logger.warning(f"Trial {trial.number} was taken for lost; another one has its outcome.")
+        known = self._storage.get_trial(trial._trial_id)
+        again = optuna.trial.create_trial(
+            state=state,
+            value=outcome.latency_ms,
+            params=known.params,
+            distributions=known.distributions,
+            user_attrs={**known.user_attrs, **outcome.attributes()},
+        )
+        self._study.add_trial(again)
+        return again
+
+    def _bury(self, trial: FrozenTrial) -> None:
+        """Fail a trial whose worker is dead; its configuration gets another turn."""
+        worker = trial.user_attrs.get("worker", "unknown")
+        attempt = trial.user_attrs.get("attempt", 1)
+        try:
+            self._storage.set_trial_user_attr(
+                trial._trial_id, "error", f"its worker was lost: {worker}"
+            )
+            self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        except UpdateFinishedTrialError:  # Somebody else has done it, or it is alive after all.
+            return
+        _logger.warning(f"Trial {trial.number} was lost with its worker {worker}.")
+        configuration = trial.user_attrs.get("config")
+        if isinstance(configuration, dict) and isinstance(attempt, int) and attempt < _ATTEMPTS:
+            self._task.enqueue(self._study, [configuration], attempt=attempt + 1)
 
     def _abandon(self) -> None:
         """Fail the trials that are not told, without a status: their turn may come again."""
         for trial in self._running.values():
-            with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+            if self._storage.is_draft(trial):
+                continue
+            with contextlib.suppress(UpdateFinishedTrialError):
                 trial.set_user_attr("error", "tuning ended before it was measured")
             self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
         self._running.clear()

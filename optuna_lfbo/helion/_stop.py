@@ -22,21 +22,27 @@ class StopRule:
         n_trials: Configurations to measure at most; None for no limit.
         timeout: Seconds from now, though at least one configuration is measured; None for no
             limit.
+
+    Attributes:
+        n_started: Configurations that all workers together have begun to measure.
     """
 
     def __init__(self, n_trials: int | None, timeout: float | None) -> None:
         self.n_trials = n_trials
         self._deadline = math.inf if timeout is None else time.monotonic() + timeout
-        self._n_started = 0
+        self.n_started = 0
         self._n_finished = 0
         self._n_known = 0
         self._best = math.inf
         self._improved_at = 0
         self._ended: str | None = None
 
+    def join(self, began_s: float) -> None:
+        """Count the timeout from when others began to tune, ``began_s`` seconds ago."""
+        self._deadline -= began_s
+
     def start(self) -> None:
-        """Enter a configuration that is going to be measured."""
-        self._n_started += 1
+        """Enter a configuration that this worker is going to measure."""
         self._n_known = 0
 
     def skip(self) -> None:
@@ -48,7 +54,7 @@ class StopRule:
         self._ended = reason
 
     def finish(self, latency_ms: float | None) -> None:
-        """Enter the latency of a configuration, None for a failed one."""
+        """Enter the latency that any worker has told of a configuration, None for a failed one."""
         self._n_finished += 1
         if latency_ms is not None and latency_ms < self._best * (1.0 - _IMPROVEMENT):
             self._best = latency_ms
@@ -64,9 +70,9 @@ class StopRule:
         """Why no further configuration should be started, or None to go on."""
         if self._ended is not None:
             return self._ended
-        if self.n_trials is not None and self._n_started >= self.n_trials:
+        if self.n_trials is not None and self.n_started >= self.n_trials:
             return f"{self.n_trials} trials"
-        if self._n_started > 0 and time.monotonic() >= self._deadline:
+        if self.n_started > 0 and time.monotonic() >= self._deadline:
             return "timeout"
         if self._n_known >= _EXHAUSTION:
             return "nothing new to try"

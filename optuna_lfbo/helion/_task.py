@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import abc
 import json
-import os
-import platform
-import threading
 import weakref
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +12,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from optuna_lfbo.helion import _study
+from optuna_lfbo.helion._ledger import Ledger
 from optuna_lfbo.helion._outcome import Outcome, one_line
 from optuna_lfbo.helion._setup import engines
 
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
 
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial
 
     from optuna_lfbo.helion._engine import Measurer
     from optuna_lfbo.helion._identity import Identity
@@ -62,10 +61,7 @@ class Task(abc.ABC):
         self.distributions = dict(distributions)
         self.seeds = [json_of(seed) for seed in seeds]
         self.default = None if default is None else json_of(default)
-        self._lock = threading.Lock()
-        self._ledgers: weakref.WeakKeyDictionary[optuna.Study, _study.Ledger] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._claimed: weakref.WeakSet[optuna.Study] = weakref.WeakSet()
 
     @abc.abstractmethod
     def configuration(self, params: Mapping[str, Any]) -> Mapping[str, object]:
@@ -106,77 +102,86 @@ class Task(abc.ABC):
             KernelError: The program does not run at all.
         """
 
-    def claim(self, study: optuna.Study) -> _study.Ledger:
-        """Return the configurations that the study has outcomes for.
+    def claim(self, study: optuna.Study) -> None:
+        """Record in the study that it is one for this task, or check that it is.
 
         Raises:
-            ValueError: The study is not one for this task.
+            ValueError: It is for something else.
         """
-        with self._lock:
-            if study not in self._ledgers:
-                _study.claim(study, self.identity, self.metric)
-                self._ledgers[study] = _study.Ledger()
-            return self._ledgers[study]
+        if study not in self._claimed:
+            _study.claim(study, self.identity, self.metric)
+            self._claimed.add(study)
 
-    def begin(self, trial: optuna.Trial) -> Configuration | Outcome:
-        """Return the configuration to measure, or an outcome that is known without."""
-        ledger = self.claim(trial.study)
+    def proposed(self, trial: optuna.Trial, worker: str) -> Configuration | Outcome:
+        """Return the configuration of a trial, or an outcome if it is not worth compiling."""
         params = {
             name: _suggest(trial, name, distribution)
             for name, distribution in self.distributions.items()
         }
+        trial.set_user_attr("worker", worker)
         trial.set_user_attr("device", self.identity.device)
-        trial.set_user_attr("worker", f"{platform.node()}:{os.getpid()}")
         try:
             configuration = json_of(self.configuration(params))
         except RejectedError as error:
             return Outcome("rejected", error=one_line(str(error)))
-        trial.set_user_attr("config", configuration)
-        with self._lock:
-            known = ledger.outcome(trial.study, configuration)
-        return configuration if known is None else known
+        if trial.user_attrs.get("config") != configuration:
+            trial.set_user_attr("config", configuration)
+        return configuration
 
     def conclude(
         self, trial: optuna.Trial, configuration: Configuration | None, outcome: Outcome
     ) -> None:
         """Record an outcome; ``configuration`` is the one that was measured for it."""
-        if configuration is not None:
-            ledger = self.claim(trial.study)
-            with self._lock:
-                ledger.add(trial.number, configuration, outcome)
-            if outcome.latency_ms is not None and configuration == self.default:
-                trial.study.set_user_attr(_study.DEFAULT_LATENCY, outcome.latency_ms)
+        if outcome.latency_ms is not None and configuration == self.default is not None:
+            trial.study.set_user_attr(_study.DEFAULT_LATENCY, outcome.latency_ms)
         for name, value in outcome.attributes().items():
             trial.set_user_attr(name, value)
-        if outcome.status == "duplicate":
-            _study.count_duplicate(trial.study)
 
     def starts(self, n: int, seed: int | None) -> list[Configuration]:
         """Return up to ``n`` configurations to begin with where nothing is known."""
         return []
 
-    def enqueue(self, study: optuna.Study, configurations: Sequence[Configuration]) -> None:
+    def enqueue(
+        self, study: optuna.Study, configurations: Sequence[Configuration], attempt: int = 1
+    ) -> None:
         """Put those that the study has no outcome for before other trials.
+
+        Args:
+            study: The study.
+            configurations: What to measure.
+            attempt: How often that is tried, this time included.
 
         Raises:
             ValueError: The study is not one for this task.
         """
-        ledger = self.claim(study)
-        with self._lock:
-            missing = [c for c in configurations if ledger.outcome(study, c) is None]
+        self.claim(study)
+        trials = study.get_trials(deepcopy=False)
+        ledger = Ledger()
+        ledger.read(trials)
         # Optuna's skip_if_exists would also skip seeds whose trial was interrupted.
-        waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        known = [trial.user_attrs.get("config") for trial in waiting]
-        for configuration in missing:
-            if configuration in known:
+        known = [t.user_attrs.get("config") for t in trials if t.state == TrialState.WAITING]
+        for configuration in configurations:
+            if ledger.outcome(configuration) is not None or configuration in known:
                 continue
             try:
                 params = self.params(configuration)
             except ValueError as error:
                 _logger.warning(f"A seed is left out, as no trial can have it: {error}")
                 continue
-            study.enqueue_trial(params, user_attrs={"config": configuration})
+            study.add_trial(self._waiting(params, configuration, attempt))
             known.append(configuration)
+
+    def _waiting(
+        self, params: Mapping[str, Any], configuration: Configuration, attempt: int
+    ) -> FrozenTrial:
+        """A trial for the queue; with its parameters set, so that nobody has to write them."""
+        return optuna.trial.create_trial(
+            state=TrialState.WAITING,
+            params=dict(params),
+            distributions=self.distributions,
+            user_attrs={"config": configuration} | ({"attempt": attempt} if attempt > 1 else {}),
+            system_attrs={"fixed_params": dict(params)},
+        )
 
 
 class ProgramTask(Task):

@@ -88,8 +88,8 @@ class HelionObjective(Objective[Any]):
     not tell.
 
     A study gets ``kernel``, ``source_hash``, ``args``, ``device`` and ``versions``, which say
-    what it is about, ``default_latency_ms`` once Helion's default has been measured, and
-    ``n_duplicates``. A study that was made for something else is refused.
+    what it is about, and ``default_latency_ms`` once Helion's default has been measured. A
+    study that was made for something else is refused.
 
     Trials whose parameters give a configuration that the study has an outcome for share it
     without being compiled or measured again, with the status ``"duplicate"`` for a latency.

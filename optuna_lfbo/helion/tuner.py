@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from optuna_lfbo.helion._final import default_latency, retime, winner_of
+from optuna_lfbo.helion._final import compare, default_latency, winner_of
 from optuna_lfbo.helion._kernel_task import task_of
+from optuna_lfbo.helion._members import Members
 from optuna_lfbo.helion._pipeline import Pipeline
 from optuna_lfbo.helion._progress import Progress
 from optuna_lfbo.helion._stop import StopRule
@@ -176,21 +177,30 @@ def conduct(
     """
     started = time.perf_counter()
     task.claim(study)
-    task.enqueue(study, task.seeds)
-    if not any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)):
-        task.enqueue(study, task.starts(_n_starts(stop.n_trials), seed))
-    engine = task.engine()
-    try:
-        pipeline = Pipeline(task, engine, study, stop, told)
-        with Progress(engine, show_progress) as progress:
-            reason = pipeline.run(progress)
-        if reason != "interrupted":
-            retime(task, engine, study)
-    finally:
-        engine.close()
+    with Members(study) as members:
+        stop.join(time.time() - members.me.session)
+        if members.is_first:
+            _enqueue_first(task, study, stop, seed)
+        engine = task.engine()
+        try:
+            pipeline = Pipeline(task, engine, study, members, stop, told)
+            with Progress(engine, show_progress) as progress:
+                reason = pipeline.run(progress)
+            if reason != "interrupted":
+                compare(task, engine, study, members)
+        finally:
+            engine.close()
     wall_s = time.perf_counter() - started
     _record(study, reason, wall_s, busy_s=engine.busy_s, asking_s=pipeline.asking_s)
     return reason
+
+
+def _enqueue_first(task: Task, study: optuna.Study, stop: StopRule, seed: int | None) -> None:
+    """Put the seeds, and some random configurations if the study is new, before all else."""
+    is_new = not any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+    task.enqueue(study, task.seeds)
+    if is_new:
+        task.enqueue(study, task.starts(_n_starts(stop.n_trials), seed))
 
 
 def _n_starts(n_trials: int | None) -> int:

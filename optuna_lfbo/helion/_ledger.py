@@ -1,0 +1,111 @@
+"""The configurations that a study has outcomes for, and those that are on their way."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from optuna.trial import TrialState
+
+from optuna_lfbo.helion._outcome import FAILED_STATUSES, Outcome, key_of, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from optuna.trial import FrozenTrial
+
+
+class Ledger:
+    """What the trials of a study say of configurations.
+
+    Reads each finished trial once. Not safe for threads by itself.
+
+    Args:
+        since: Number of the first trial that counts as a new one.
+
+    Attributes:
+        running: Trials that run now.
+    """
+
+    def __init__(self, since: int = 0) -> None:
+        self._since = since
+        self._n_seen = 0
+        self._unfinished: list[int] = []
+        self._known: dict[str, tuple[int, Outcome]] = {}
+        self._new: list[str] = []
+        self._claims: dict[str, int] = {}
+        self.running: list[FrozenTrial] = []
+
+    def read(self, trials: Sequence[FrozenTrial]) -> None:
+        """Enter what has changed in all trials of the study."""
+        numbers = [*self._unfinished, *range(self._n_seen, len(trials))]
+        self._n_seen = len(trials)
+        self._unfinished = [i for i in numbers if not trials[i].state.is_finished()]
+        self.running = [
+            trials[i] for i in self._unfinished if trials[i].state == TrialState.RUNNING
+        ]
+        for trial in (trials[i] for i in numbers if trials[i].state.is_finished()):
+            self._enter(trial)
+        self._claims = {}
+        for trial in reversed(self.running):
+            if isinstance(config := trial.user_attrs.get("config"), dict):
+                self._claims[key_of(config)] = trial.number
+
+    def outcome(self, config: Mapping[str, object]) -> Outcome | None:
+        """Return the outcome to repeat for ``config``, or None if it is a new one."""
+        if (entry := self._known.get(key_of(config))) is None:
+            return None
+        return repeated(*entry)
+
+    def claimant(self, config: Mapping[str, object]) -> int | None:
+        """Return the number of the trial that measures ``config`` now: the first of those."""
+        return self._claims.get(key_of(config))
+
+    def add(self, number: int, config: Mapping[str, object], outcome: Outcome) -> None:
+        """Enter the outcome of a trial that the storage does not have as finished yet."""
+        key = key_of(config)
+        if key not in self._known:
+            self._known[key] = (number, outcome)
+            if number >= self._since:
+                self._new.append(key)
+
+    @property
+    def n_new(self) -> int:
+        """New configurations that have an outcome."""
+        return len(self._new)
+
+    def new_outcomes(self, start: int) -> Iterator[Outcome]:
+        """Return their outcomes in the order in which they became known, from the ``start``th."""
+        return (self._known[key][1] for key in self._new[start:])
+
+    def n_claimed(self, before: float = math.inf) -> int:
+        """Configurations on their way, those only that trials below number ``before`` have."""
+        return sum(
+            number < before and key not in self._known for key, number in self._claims.items()
+        )
+
+    def _enter(self, trial: FrozenTrial) -> None:
+        # Another process wrote these attributes, perhaps another program.
+        config, status = trial.user_attrs.get("config"), trial.user_attrs.get("status")
+        if not isinstance(config, dict):
+            return
+        if trial.state == TrialState.FAIL:
+            if status in FAILED_STATUSES:
+                error = one_line(str(trial.user_attrs.get("error")))
+                self.add(trial.number, config, Outcome(status, error=error))
+        elif status in ("ok", "duplicate") and math.isfinite(trial.value or math.inf):
+            first_look = bool(trial.user_attrs.get("first_look"))
+            self.add(trial.number, config, Outcome("ok", trial.value, first_look=first_look))
+
+
+def repeated(number: int, outcome: Outcome) -> Outcome:
+    """The outcome of a trial with the same configuration as trial ``number``."""
+    if outcome.latency_ms is None:
+        return Outcome(outcome.status, error=outcome.error)
+    return Outcome(
+        "duplicate",
+        outcome.latency_ms,
+        error=f"the same configuration as trial {number}",
+        first_look=outcome.first_look,
+        latencies_ms=outcome.latencies_ms,
+    )
