@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from optuna_lfbo.helion._packing import pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,10 @@ class CallableProgram:
     """
 
     compile_fn: bytes
+
+    def on(self, args: Sequence[object]) -> CallableProgram:
+        """Return the same program for arguments that have been moved."""
+        return self
 
     def prepare(self) -> None:
         """Import what the function needs."""

@@ -12,6 +12,8 @@ import inspect
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import signal
+import threading
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -62,6 +64,7 @@ except ImportError:  # Helion 1.4's launchers have no arguments of their own.
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from multiprocessing.connection import Connection
 
 __all__ = [
     "BenchmarkSubprocessError",
@@ -124,6 +127,20 @@ def start_server() -> Any:
     return context
 
 
+def _loop_with_parent(connection: Connection, device: int | None) -> None:
+    """Work until the process that wants it is gone, however that came to its end."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _worker_loop(connection, device)
+
+
+def _end_with_parent() -> None:
+    # The parent by fork is the server, which lives as long as its children.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Worker(BenchmarkWorker):
     """Helion's killable process, forked from a warm server instead of started from nothing."""
 
@@ -131,7 +148,7 @@ class Worker(BenchmarkWorker):
         context = start_server()
         self._parent_connection, child_connection = context.Pipe(duplex=True)
         self._process = context.Process(
-            target=_worker_loop, args=(child_connection, self.device), daemon=True
+            target=_loop_with_parent, args=(child_connection, self.device), daemon=True
         )
         self._process.start()
         child_connection.close()
@@ -141,13 +158,10 @@ class Worker(BenchmarkWorker):
         self._kill()
 
 
-def packed_kernel(kernel: Kernel) -> bytes:
-    """Serialize what code generation needs of a kernel."""
-    settings = {
-        field.name: value
-        for field in fields(kernel.settings)
-        if field.init and not callable(value := getattr(kernel.settings, field.name))
-    }
+def packed_kernel(kernel: Kernel, *, whole: bool = False) -> bytes:
+    """Serialize what code generation needs of a kernel; the ``whole`` has all settings."""
+    named = {f.name: getattr(kernel.settings, f.name) for f in fields(kernel.settings) if f.init}
+    settings = {name: value for name, value in named.items() if whole or not callable(value)}
     return pack((kernel.fn, settings))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from optuna_lfbo import LFBOSampler
 from optuna_lfbo.helion import _compat
-from optuna_lfbo.helion._compat_worker import start_server
+from optuna_lfbo.helion._compat_worker import packed_kernel, start_server, unpacked_kernel
 from optuna_lfbo.helion._identity import identity_of
 from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._program import program_of
@@ -33,6 +33,7 @@ class KernelTask(ProgramTask):
         self.kernel = kernel
         self.bound_kernel = bound_kernel
         self.space = KernelSpace(bound_kernel)
+        self.device = bound_kernel.env.device
         self._args = args
         super().__init__(
             identity=identity_of(kernel, bound_kernel, args),
@@ -40,6 +41,9 @@ class KernelTask(ProgramTask):
             seeds=[seed.config for seed in self.space.seeds],
             default=self.space.default.config,
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (packed_kernel(self.kernel, whole=True), self._args)
 
     def configuration(self, params: Mapping[str, Any]) -> Mapping[str, object]:
         """Return the repaired configuration.
@@ -113,6 +117,10 @@ def task_of(kernel: Any, args: Any) -> KernelTask:
             f"{one_line(f'{type(error).__name__}: {error}')}"
         ) from error
     return KernelTask(kernel, bound_kernel, checked)
+
+
+def _again(packed: bytes, args: tuple[object, ...]) -> KernelTask:
+    return task_of(unpacked_kernel(packed), args)
 
 
 def task_of_bound(bound_kernel: BoundKernel, args: Sequence[object]) -> KernelTask:

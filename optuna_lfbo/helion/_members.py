@@ -83,6 +83,8 @@ class Members:
 
     Args:
         study: The study.
+        session: When the tuning that this worker takes part in began, in seconds since the
+            epoch, and how many trials the study had then; None to look for others at work.
 
     Attributes:
         name: This worker's, for the attribute ``worker`` of its trials.
@@ -90,8 +92,9 @@ class Members:
         is_first: Whether nobody else was at work when it came.
     """
 
-    def __init__(self, study: optuna.Study) -> None:
+    def __init__(self, study: optuna.Study, session: tuple[float, int] | None = None) -> None:
         self._study = study
+        self._session = session
         self._storage = study._storage
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -105,9 +108,9 @@ class Members:
 
     def __enter__(self) -> Self:
         """Join those who are at work, or begin anew."""
-        n_trials = len(patiently(self._study.get_trials, deepcopy=False))
         pid, now = os.getpid(), time.time()
-        self.me = Member(_machine(), pid, _born(pid), now, n_trials, "running", now)
+        began, since = self._session or (now, len(self._study.get_trials(deepcopy=False)))
+        self.me = Member(_machine(), pid, _born(pid), began, since, "running", now)
         self._write()
         self._read()
         self.is_first = self.me.session == now

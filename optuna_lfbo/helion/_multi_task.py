@@ -34,6 +34,7 @@ class MultiTask(Task):
     def __init__(self, tasks: Sequence[KernelTask]) -> None:
         self._tasks = tasks
         self._first = tasks[0]
+        self.device = self._first.device
         self.space = self._first.space
         self._default_latencies_ms: list[float] = []
         self._compared: weakref.WeakSet[optuna.Study] = weakref.WeakSet()
@@ -43,6 +44,9 @@ class MultiTask(Task):
             seeds=self._first.seeds,
             default=self._first.default,
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MultiTask, (self._tasks,)
 
     def configuration(self, params: Mapping[str, Any]) -> Mapping[str, object]:
         """Return the repaired configuration.

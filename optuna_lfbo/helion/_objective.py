@@ -14,9 +14,11 @@ from optuna_lfbo.helion.exceptions import TrialFailedError
 from optuna_lfbo.helion.tuner import tuned
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     import optuna
+    import torch
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
     from typing_extensions import Self
@@ -161,6 +163,7 @@ class Objective(Generic[ConfigT]):
         study_name: str | None = None,
         n_trials: int | None = None,
         timeout: float | None = None,
+        devices: Sequence[int | str | torch.device] | None = None,
         show_progress_bar: bool = False,
     ) -> TuneResult[ConfigT]:
         """Find the fastest configuration, with many of them in flight.
@@ -183,5 +186,6 @@ class Objective(Generic[ConfigT]):
             study_name=study_name,
             n_trials=n_trials,
             timeout=timeout,
+            devices=devices,
             show_progress_bar=show_progress_bar,
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optuna_lfbo.helion._jobs import Program
 
 _LOAD_LIMIT_S = 120.0
+_N_WORKERS = "LOCAL_WORLD_SIZE"
 
 
 class Processes:
@@ -70,4 +71,7 @@ class Processes:
 
 
 def _n_spare_cores() -> int:
-    return max(1, len(os.sched_getaffinity(0)) - 2)
+    """Cores for compilers; others on this machine, as torchrun starts them, get as many."""
+    n_workers = os.environ.get(_N_WORKERS, "")
+    n_shares = int(n_workers) if n_workers.isdecimal() else 1
+    return max(1, len(os.sched_getaffinity(0)) // max(1, n_shares) - 2)

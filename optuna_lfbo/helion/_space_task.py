@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from optuna.distributions import BaseDistribution
 
 from optuna_lfbo import LFBOSampler
+from optuna_lfbo.helion._compat import device_name
 from optuna_lfbo.helion._compat_worker import start_server
-from optuna_lfbo.helion._reference import reference_of
+from optuna_lfbo.helion._jobs import Program
+from optuna_lfbo.helion._reference import device_of, reference_of
 from optuna_lfbo.helion._setup import Setup
 from optuna_lfbo.helion._task import ProgramTask, RejectedError
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from optuna_lfbo.helion._identity import Identity
-    from optuna_lfbo.helion._jobs import Program, Reference
+    from optuna_lfbo.helion._jobs import Reference
 
 Params: TypeAlias = Mapping[str, Any]
 Space: TypeAlias = Mapping[str, BaseDistribution]
@@ -62,6 +65,13 @@ class Rules:
                 raise ValueError(f"{name}={value!r}: expected seconds, more than 0.")
 
 
+class MovableProgram(Program, Protocol):
+    """A program that does not depend on where its arguments are."""
+
+    def on(self, args: Sequence[object]) -> MovableProgram:
+        """Return the same program for arguments that have been moved."""
+
+
 class SpaceTask(ProgramTask):
     """A program whose configurations are the parameters of a trial.
 
@@ -77,7 +87,7 @@ class SpaceTask(ProgramTask):
     def __init__(
         self,
         identity: Identity,
-        program: Program,
+        program: MovableProgram,
         args: Sequence[object],
         space: Space,
         seeds: Sequence[Params],
@@ -88,8 +98,13 @@ class SpaceTask(ProgramTask):
         start_server()
         self._program = program
         self._args = tuple(args)
+        self.device = device_of(self._args)
         self._rules = rules
         super().__init__(identity, space, seeds, default=seeds[0] if seeds else None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        parts = (self._program, self._args, self.distributions, self.seeds, self._rules)
+        return _again, (type(self), self.identity, *parts)
 
     def configuration(self, params: Params) -> Params:
         """Return ``params``.
@@ -138,6 +153,18 @@ class SpaceTask(ProgramTask):
         return reference_of(
             self._args, rules.reference, returns=rules.returns, atol=rules.atol, rtol=rules.rtol
         )
+
+
+def _again(
+    make: type[SpaceTask],
+    identity: Identity,
+    program: MovableProgram,
+    args: tuple[object, ...],
+    *rest: Any,
+) -> SpaceTask:
+    """The task on the device that ``args`` are on now."""
+    here = dataclasses.replace(identity, device=device_name(device_of(args)))
+    return make(here, program.on(args), args, *rest)
 
 
 def checked_space(space: object) -> dict[str, BaseDistribution]:

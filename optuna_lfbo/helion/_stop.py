@@ -29,7 +29,8 @@ class StopRule:
 
     def __init__(self, n_trials: int | None, timeout: float | None) -> None:
         self.n_trials = n_trials
-        self._deadline = math.inf if timeout is None else time.monotonic() + timeout
+        self._timeout = math.inf if timeout is None else timeout
+        self._deadline = time.monotonic() + self._timeout
         self.n_started = 0
         self._n_finished = 0
         self._n_known = 0
@@ -39,7 +40,7 @@ class StopRule:
 
     def join(self, began_s: float) -> None:
         """Count the timeout from when others began to tune, ``began_s`` seconds ago."""
-        self._deadline -= began_s
+        self._deadline = min(self._deadline, time.monotonic() - began_s + self._timeout)
 
     def start(self) -> None:
         """Enter a configuration that this worker is going to measure."""

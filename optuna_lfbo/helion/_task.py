@@ -19,6 +19,7 @@ from optuna_lfbo.helion._setup import engines
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import torch
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
@@ -46,9 +47,13 @@ class Task(abc.ABC):
         seeds: Configurations to measure first, the most promising ones.
         default: The one that would run without tuning, if there is one.
         metric: What the studies minimise.
+        device: Where it runs.
+
+    A task can be pickled for a process on the same machine.
     """
 
     metric = "latency_ms"
+    device: torch.device
 
     def __init__(
         self,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from optuna_lfbo.helion import _compat_triton as compat
-from optuna_lfbo.helion._outlines import fake_args
+from optuna_lfbo.helion._outlines import fake_args, outlined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,10 @@ class TritonProgram:
 
     launcher: bytes
     outlines: bytes
+
+    def on(self, args: Sequence[object]) -> TritonProgram:
+        """Return the same program for arguments that have been moved."""
+        return TritonProgram(self.launcher, outlined(args))
 
     def prepare(self) -> None:
         """Import what the kernel needs."""

@@ -6,11 +6,21 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import optuna
+
+from optuna_lfbo.helion._devices import (
+    Order,
+    checked_devices,
+    conduct_on,
+    in_memory,
+    shared_storage,
+)
 from optuna_lfbo.helion._final import compare, default_latency, winner_of
 from optuna_lfbo.helion._kernel_task import task_of
 from optuna_lfbo.helion._members import Members
 from optuna_lfbo.helion._pipeline import Pipeline
 from optuna_lfbo.helion._progress import Progress
+from optuna_lfbo.helion._signals import interruptible
 from optuna_lfbo.helion._stop import StopRule
 from optuna_lfbo.helion._storage import open_study
 from optuna_lfbo.helion.exceptions import KernelError
@@ -18,7 +28,7 @@ from optuna_lfbo.helion.exceptions import KernelError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import optuna
+    import torch
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
@@ -28,9 +38,14 @@ if TYPE_CHECKING:
 
 ConfigT = TypeVar("ConfigT")
 
+INTERRUPTED = "interrupted"
+
 _N_STARTS = 100
 """Random configurations before the sampler's. The seeds are good, but where they are is often
 not where the best ones are, and with a pipeline a hundred trials are a few seconds."""
+
+
+_logger = optuna.logging.get_logger(f"optuna.{__name__}")
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,7 @@ def tune(
     study_name: str | None = None,
     n_trials: int | None = None,
     timeout: float | None = None,
+    devices: Sequence[int | str | torch.device] | None = None,
     show_progress_bar: bool = False,
 ) -> TuneResult[Any]:
     """Find the fastest configuration of a Helion kernel for ``args``.
@@ -96,8 +112,12 @@ def tune(
         storage: Where the study is kept, as for ``optuna.create_study``. A study that is
             there already goes on.
         study_name: Its name; by default one made of the kernel, the arguments and the device.
-        n_trials: Configurations to measure at most, those of an earlier run not counted.
+        n_trials: Configurations to measure at most, by all workers together; those of an
+            earlier run not counted.
         timeout: Seconds after which no new configuration is started.
+        devices: Devices of this machine to tune on, each by a process of its own: ``[0, 1]``
+            for two GPUs, ``["cpu", "cpu"]`` for two workers on the CPU. By default this process
+            tunes on the device of ``args``.
         show_progress_bar: Whether to show on the terminal what has been found so far.
 
     Returns:
@@ -106,9 +126,12 @@ def tune(
         measured to the end.
 
     Raises:
-        TypeError: ``kernel`` is not a Helion kernel, or ``args`` do not fit its signature.
+        TypeError: ``kernel`` is not a Helion kernel, ``args`` do not fit its signature, or
+            ``devices`` are none.
         KernelError: The kernel does not run at all, or no configuration of it does.
-        ValueError: The study is for another kernel, other arguments or another device.
+        ValueError: The study is for another kernel, other arguments or another device; the
+            ``devices`` are not there or not of the kind that ``args`` are on.
+        KeyboardInterrupt: Tuning was interrupted before any configuration was measured.
     """
     return tuned(
         task_of(kernel, args),
@@ -118,6 +141,7 @@ def tune(
         study_name=study_name,
         n_trials=n_trials,
         timeout=timeout,
+        devices=devices,
         show_progress_bar=show_progress_bar,
     )
 
@@ -131,34 +155,48 @@ def tuned(
     study_name: str | None,
     n_trials: int | None,
     timeout: float | None,
+    devices: Sequence[int | str | torch.device] | None,
     show_progress_bar: bool,
 ) -> TuneResult[Any]:
     """Tune ``task`` as :func:`tune` does a Helion kernel."""
-    study = open_study(
-        study_name or task.identity.study_name, storage, sampler or task.sampler(seed)
-    )
-    return run(task, study, StopRule(n_trials, timeout), seed, show_progress_bar)
+    name = study_name or task.identity.study_name
+    own_sampler = sampler or task.sampler(seed)
+    stop = StopRule(n_trials, timeout)
+    if devices is None:
+        study = open_study(name, storage, own_sampler)
+        return _result(task, study, conduct(task, study, stop, seed, show_progress_bar))
+    found = checked_devices(devices, task)
+    with shared_storage(storage) as shared:
+        study = open_study(name, shared, own_sampler)
+        task.claim(study)
+        session = time.time(), len(study.get_trials(deepcopy=False))
+        _enqueue_first(task, study, stop, seed)
+        verbosity = optuna.logging.get_verbosity()
+        order = Order(task, shared, name, sampler, seed, n_trials, timeout, session, verbosity)
+        with interruptible():
+            reason = conduct_on(found, order, study, show_progress_bar)
+        if storage is None:
+            study = in_memory(study)
+    return _result(task, study, reason)
 
 
-def run(
-    task: Task,
-    study: optuna.Study,
-    stop: StopRule,
-    seed: int | None,
-    show_progress: bool,
-) -> TuneResult[Any]:
-    """Tune ``task`` with a study that exists.
+def _result(task: Task, study: optuna.Study, reason: str) -> TuneResult[Any]:
+    """What the study tells.
 
     Raises:
         KernelError: No configuration works.
+        KeyboardInterrupt: Tuning was interrupted before any was measured.
     """
-    reason = conduct(task, study, stop, seed, show_progress)
     best = winner_of(study)
+    if best is None and reason == INTERRUPTED:
+        raise KeyboardInterrupt
     if best is None:
         raise KernelError(
             f"None of the configurations of {task.identity.kernel!r} that were tried works."
         )
     config = task.config(best.configuration)
+    if reason == INTERRUPTED:
+        _logger.warning(f"Interrupted. The best so far takes {best.latency_ms:.4g} ms: {config}")
     return TuneResult(config, best.latency_ms, default_latency(study), study, reason)
 
 
@@ -169,29 +207,43 @@ def conduct(
     seed: int | None,
     show_progress: bool = False,
     told: Callable[[FrozenTrial], None] = lambda trial: None,
+    session: tuple[float, int] | None = None,
 ) -> str:
     """Run trials and the final comparison.
+
+    Args:
+        task: What is tuned.
+        study: Holds the trials.
+        stop: When to stop.
+        seed: Of the first random configurations.
+        show_progress: Whether to show on the terminal what has been found so far.
+        told: Called with each trial that has ended.
+        session: When the tuning began that this process takes part in, and how many trials
+            the study had then; None to look for others that tune, or to begin anew.
 
     Returns:
         Why tuning ended.
     """
     started = time.perf_counter()
     task.claim(study)
-    with Members(study) as members:
-        stop.join(time.time() - members.me.session)
-        if members.is_first:
-            _enqueue_first(task, study, stop, seed)
-        engine = task.engine()
+    with interruptible(), Members(study, session) as members:
         try:
-            pipeline = Pipeline(task, engine, study, members, stop, told)
-            with Progress(engine, show_progress) as progress:
-                reason = pipeline.run(progress)
-            if reason != "interrupted":
-                compare(task, engine, study, members)
-        finally:
-            engine.close()
-    wall_s = time.perf_counter() - started
-    _record(study, reason, wall_s, busy_s=engine.busy_s, asking_s=pipeline.asking_s)
+            stop.join(time.time() - members.me.session)
+            if members.is_first:
+                _enqueue_first(task, study, stop, seed)
+            engine = task.engine()
+            try:
+                pipeline = Pipeline(task, engine, study, members, stop, told)
+                with Progress(engine, show_progress) as progress:
+                    reason = pipeline.run(progress)
+                if reason != INTERRUPTED:
+                    compare(task, engine, study, members)
+            finally:
+                engine.close()
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        wall_s = time.perf_counter() - started
+        _record(study, reason, wall_s, busy_s=engine.busy_s, asking_s=pipeline.asking_s)
     return reason
 
 
