@@ -21,7 +21,8 @@ class Ledger:
     Reads each finished trial once. Not safe for threads by itself.
 
     Args:
-        since: Number of the first trial that counts as a new one.
+        since: Number of the first trial that counts as a new one; of those below it, only
+            what was not finished or running at the first reading does.
 
     Attributes:
         running: Trials that run now.
@@ -34,6 +35,7 @@ class Ledger:
         self._known: dict[str, tuple[int, Outcome]] = {}
         self._new: list[str] = []
         self._claims: dict[str, int] = {}
+        self._old: set[int] | None = None
         self.running: list[FrozenTrial] = []
 
     def read(self, trials: Sequence[FrozenTrial]) -> None:
@@ -44,6 +46,9 @@ class Ledger:
         self.running = [
             trials[i] for i in self._unfinished if trials[i].state == TrialState.RUNNING
         ]
+        if self._old is None:
+            waiting = {i for i in self._unfinished if trials[i].state == TrialState.WAITING}
+            self._old = {i for i in numbers if i < self._since} - waiting
         for trial in (trials[i] for i in numbers if trials[i].state.is_finished()):
             self._enter(trial)
         self._claims = {}
@@ -66,7 +71,7 @@ class Ledger:
         key = key_of(config)
         if key not in self._known:
             self._known[key] = (number, outcome)
-            if number >= self._since:
+            if number not in (self._old or ()):
                 self._new.append(key)
 
     @property
@@ -79,9 +84,10 @@ class Ledger:
         return (self._known[key][1] for key in self._new[start:])
 
     def n_claimed(self, before: float = math.inf) -> int:
-        """Configurations on their way, those only that trials below number ``before`` have."""
+        """New configurations on their way; only those that trials below ``before`` have."""
         return sum(
-            number < before and key not in self._known for key, number in self._claims.items()
+            number < before and key not in self._known and number not in (self._old or ())
+            for key, number in self._claims.items()
         )
 
     def _enter(self, trial: FrozenTrial) -> None:

@@ -35,8 +35,8 @@ _BEAT_S: Final = 5.0
 _SILENCE_S: Final = 60.0
 """A worker that has shown no sign of life for so long is dead."""
 _GLANCE_S: Final = 0.2
-_UNKNOWN_S: Final = 120.0
-"""So long a running trial of which no worker is known may go on."""
+_UNKNOWN_S: Final = 20.0
+"""So long after it has left the queue a trial may be without a worker's name."""
 
 _logger = optuna.logging.get_logger(f"optuna.{__name__}")
 
@@ -165,9 +165,12 @@ class Members:
         worker = trial.user_attrs.get("worker")
         if worker == self.name:
             return False
+        if worker is None:
+            is_ours = "config" in trial.user_attrs
+            return is_ours and now - self._unknown[trial.number] > _UNKNOWN_S
         if (member := self._others.get(str(worker))) is None:
-            # It may be one that calls the objective by itself and is as good as any.
-            return worker is None and now - self._unknown[trial.number] > _UNKNOWN_S
+            # One that calls the objective by itself shows no sign of life.
+            return False
         return not member.is_at_work or self._is_silent(str(worker), member)
 
     def _is_silent(self, name: str, member: Member) -> bool:

@@ -34,6 +34,7 @@ _WAITING_SHARE = 0.5
 _POLL_S = 0.5
 _BURIAL_S = 2.0
 """Seconds between two looks for trials whose worker is dead."""
+_ABANDONED = "tuning ended before it was measured"
 _ATTEMPTS = 3
 """A configuration that has been lost so often with its worker is not tried again."""
 
@@ -88,7 +89,6 @@ class Pipeline:
         self._capacity = engine.n_compilers + max(2, int(_WAITING_SHARE * engine.n_compilers))
         self._in_flight: dict[Future[Outcome], _Flight] = {}
         self._followers: list[_Flight] = []
-        self._running: dict[int, optuna.Trial] = {}
         self._best_ms = best_latency(study)
         self._n_observed = 0
         self._buried_at = -math.inf
@@ -119,6 +119,8 @@ class Pipeline:
             if self._study._stop_flag:
                 self._stop.end("the sampler stopped the study")
             reason = self._stop.reason
+            if reason is not None and self._members.me.stage == "running":
+                self._members.enter("ending")
             if reason is None and len(self._in_flight) < self._capacity:
                 self._start_one(executor)
                 self._finish(progress, wait_s=0.0)
@@ -136,7 +138,6 @@ class Pipeline:
         started = time.perf_counter()
         self._observe(self._storage.refresh())
         trial = self._study.ask()
-        self._running[trial._trial_id] = trial
         proposal = self._task.proposed(trial, self._members.name)
         known = proposal if isinstance(proposal, Outcome) else self._ledger.outcome(proposal)
         if known is not None:
@@ -149,14 +150,13 @@ class Pipeline:
     def _claim(self, flight: _Flight, executor: ThreadPoolExecutor) -> None:
         """Measure a configuration, if that is for this trial to do."""
         trial = flight.trial
-        del self._running[trial._trial_id]
-        trials = self._storage.publish(trial)
-        self._running[trial._trial_id] = trial
-        self._observe(trials)
-        n_before = self._ledger.n_new + self._ledger.n_claimed(before=trial.number)
-        if self._stop.n_trials is not None and n_before >= self._stop.n_trials:
+        was_draft = self._storage.is_draft(trial)
+        self._observe(self._storage.publish(trial))
+        # Drafts have been published in the order of their numbers.
+        limit = trial.number + 1 if was_draft else math.inf
+        n_started = self._ledger.n_new + self._ledger.n_claimed(before=limit)
+        if self._stop.n_trials is not None and n_started > self._stop.n_trials:
             # Others were faster. Its turn comes when the study is tuned again.
-            del self._running[trial._trial_id]
             self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
         elif self._is_first(flight):
             self._start(flight, executor)
@@ -192,11 +192,7 @@ class Pipeline:
     def _observe(self, trials: Sequence[FrozenTrial]) -> None:
         """Take note of what all workers have done."""
         self._ledger.read(trials)
-        for outcome in self._ledger.new_outcomes(self._n_observed):
-            self._stop.finish(outcome.latency_ms)
-            self._note(outcome)
-        self._n_observed = self._ledger.n_new
-        self._stop.n_started = self._ledger.n_new + self._ledger.n_claimed()
+        self._count()
         if time.monotonic() - self._buried_at > _BURIAL_S:
             for trial in [*self._members.lost(self._ledger.running), *self._ghosts()]:
                 self._bury(trial)
@@ -208,12 +204,17 @@ class Pipeline:
             trial
             for trial in self._ledger.running
             if trial.user_attrs.get("worker") == self._members.name
-            and trial._trial_id not in self._running
+            and not self._storage.is_own(trial)
         ]
 
-    def _note(self, outcome: Outcome) -> None:
-        if outcome.latency_ms is not None and not outcome.first_look:
-            self._best_ms = min(self._best_ms or math.inf, outcome.latency_ms)
+    def _count(self) -> None:
+        """Bring what depends on the outcomes of all workers up to date."""
+        for outcome in self._ledger.new_outcomes(self._n_observed):
+            self._stop.finish(outcome.latency_ms)
+            if outcome.latency_ms is not None and not outcome.first_look:
+                self._best_ms = min(self._best_ms or math.inf, outcome.latency_ms)
+        self._n_observed = self._ledger.n_new
+        self._stop.n_started = self._ledger.n_new + self._ledger.n_claimed()
 
     def _finish(self, progress: Progress, wait_s: float) -> None:
         if not self._in_flight:
@@ -223,7 +224,7 @@ class Pipeline:
             outcome = future.result()
             flight = self._in_flight.pop(future)
             self._tell(flight.trial, flight.configuration, outcome)
-            self._note(outcome)
+            self._count()
             progress.count(outcome, self._best_ms)
         progress.refresh()
 
@@ -238,7 +239,6 @@ class Pipeline:
             told = self._tell_again(trial, state, outcome)
         if configuration is not None:
             self._ledger.add(told.number, configuration, outcome)
-        del self._running[trial._trial_id]
         self._told(told)
 
     def _tell_again(self, trial: optuna.Trial, state: TrialState, outcome: Outcome) -> FrozenTrial:
@@ -273,13 +273,10 @@ class Pipeline:
 
     def _abandon(self) -> None:
         """Fail the trials that are not told, without a status: their turn may come again."""
-        for trial in self._running.values():
-            if self._storage.is_draft(trial):
-                continue
+        for trial in self._storage.own_running():
             with contextlib.suppress(UpdateFinishedTrialError):
-                trial.set_user_attr("error", "tuning ended before it was measured")
-            self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-        self._running.clear()
+                self._storage.set_trial_user_attr(trial._trial_id, "error", _ABANDONED)
+                self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
 
 @contextlib.contextmanager

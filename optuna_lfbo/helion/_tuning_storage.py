@@ -64,6 +64,14 @@ class TuningStorage(BaseStorage):
         """Whether nobody else knows of ``trial``."""
         return trial._trial_id in self._drafts
 
+    def own_running(self) -> list[FrozenTrial]:
+        """Return the trials that others see running, and that only this process may end."""
+        return [trial for trial in self._own.values() if trial.state == TrialState.RUNNING]
+
+    def is_own(self, trial: FrozenTrial) -> bool:
+        """Whether ``trial`` is one of them."""
+        return trial._trial_id in self._own
+
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Create a trial; without a template, a draft of one."""
         if template_trial is not None:
