@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import optuna
 import sqlalchemy.event
-from optuna.storages import RDBStorage
+from optuna.storages import GrpcStorageProxy, JournalStorage, RDBStorage
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalRedisBackend
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
 
 _PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
+_SQLITE_WAIT_S: Final = 60.0
+"""So long a process waits for others that write."""
 
 
 def open_study(
@@ -36,20 +42,67 @@ def open_study(
 def _created(
     name: str, storage: str | BaseStorage | None, sampler: BaseSampler | None
 ) -> optuna.Study:
+    opened = opened_storage(storage) if isinstance(storage, str) else storage
     return optuna.create_study(
-        study_name=name, storage=_opened(storage), sampler=sampler, load_if_exists=True
+        study_name=name, storage=opened, sampler=sampler, load_if_exists=True
     )
 
 
-def _opened(storage: str | BaseStorage | None) -> str | BaseStorage | None:
-    """Return ``storage``, made fast if it is the URL of an SQLite file.
+def opened_storage(url: str) -> BaseStorage:
+    """Return the storage that ``url`` names.
 
-    A trial of a kernel is some thirty transactions. With a write-ahead log they do not wait
-    for the disk one by one; what a process has written survives its death either way.
+    Args:
+        url: ``sqlite:///file.db`` or another database of SQLAlchemy's, ``redis://host:port`` for
+            a journal in Redis, ``grpc://host:port`` for Optuna's proxy server, or the path of a
+            journal file.
+
+    Raises:
+        ValueError: It names no storage.
+        ImportError: The package that speaks to it is not installed.
     """
-    if not (isinstance(storage, str) and storage.startswith("sqlite")):
-        return storage
-    opened = RDBStorage(storage)
+    scheme, is_url, rest = url.partition("://")
+    if not is_url:
+        return JournalStorage(JournalFileBackend(url))
+    if scheme in ("redis", "rediss"):
+        return JournalStorage(_WithoutSnapshots(JournalRedisBackend(url)))
+    if scheme == "grpc":
+        host, _, port = rest.rpartition(":")
+        if not (host and port.isdecimal()):
+            raise ValueError(f"storage={url!r}: expected grpc://host:port.")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return GrpcStorageProxy(host=host, port=int(port))
+    return _database(url)
+
+
+class _WithoutSnapshots(BaseJournalBackend):
+    """A journal without the pickled snapshots that others may have put beside it.
+
+    Whoever can write to a Redis server could make those execute anything.
+    """
+
+    def __init__(self, backend: BaseJournalBackend) -> None:
+        self._backend = backend
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        """Return what has been written from one entry on."""
+        return self._backend.read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Write."""
+        self._backend.append_logs(logs)
+
+
+def _database(url: str) -> RDBStorage:
+    """Return a relational database, made fast if it is an SQLite file.
+
+    With a write-ahead log transactions do not wait for the disk one by one; what a process has
+    written survives its death either way.
+    """
+    if not url.startswith("sqlite"):
+        # A server that was started again has forgotten the connections that it had.
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    opened = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _SQLITE_WAIT_S}})
     sqlalchemy.event.listen(opened.engine, "connect", _use_write_ahead_log)
     opened.engine.dispose()
     return opened

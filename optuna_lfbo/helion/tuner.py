@@ -109,8 +109,10 @@ def tune(
             same configuration by default.
         seed: Of the default sampler and the first random configurations. Runs differ even so,
             as they depend on timings.
-        storage: Where the study is kept, as for ``optuna.create_study``. A study that is
-            there already goes on.
+        storage: Where the study is kept: a storage of Optuna's, the URL of a database,
+            ``redis://host:port``, ``grpc://host:port`` of Optuna's proxy server, or the path of
+            a journal file; in memory by default. A study that is there already goes on, and
+            processes that tune at the same time share it.
         study_name: Its name; by default one made of the kernel, the arguments and the device.
         n_trials: Configurations to measure at most, by all workers together; those of an
             earlier run not counted.
