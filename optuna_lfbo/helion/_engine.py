@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import statistics
 import threading
 import time
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _LEAST_LIMIT_S = 5.0
 _USUAL_COMPILES = 20
 _SLOWEST_USUAL = 5.0
+_TOO_GOOD = 0.8
+"""What takes less than so much of the best latency is measured twice before it is believed."""
 
 
 def _unknown() -> None:
@@ -154,7 +157,10 @@ class Engine:
         if first is not mine:
             return _same_program(first, compile_s)
         try:
-            outcome = self._run(built, compile_s, best_ms())
+            best = best_ms()
+            outcome = self._run(built, compile_s, best)
+            if is_too_good(outcome, best):
+                outcome = slower(outcome, self._run(built, compile_s, None))
         except BaseException as error:
             with self._lock:
                 del self._measured[_digest(built)]
@@ -164,6 +170,13 @@ class Engine:
         if outcome.latency_ms is not None and not outcome.first_look:
             self._contenders[key_of(config)] = built
         return outcome
+
+    def again(self, config: Mapping[str, object], outcome: Outcome) -> Outcome:
+        """Measure a configuration once more; return the worse of both outcomes."""
+        built = self._contenders.get(key_of(config))
+        if built is None:
+            return outcome
+        return slower(outcome, self._run(built, outcome.compile_s, None))
 
     def retime(
         self, configs: Sequence[Mapping[str, object]], rounds: int, repeat: int
@@ -237,6 +250,20 @@ class Engine:
             outcome = measured(failure, compile_s, time.perf_counter() - started)
         self.busy_s += outcome.measure_s
         return outcome
+
+
+def is_too_good(outcome: Outcome, best_ms: float | None) -> bool:
+    """Whether a latency is so good that it may be an error of the measurement."""
+    if outcome.latency_ms is None or best_ms is None:
+        return False
+    return outcome.latency_ms < _TOO_GOOD * best_ms
+
+
+def slower(first: Outcome, second: Outcome) -> Outcome:
+    """The worse one of two outcomes of one configuration, with the time that both took."""
+    is_worse = second.latency_ms is None or second.latency_ms > (first.latency_ms or math.inf)
+    worse = second if is_worse else first
+    return dataclasses.replace(worse, measure_s=first.measure_s + second.measure_s)
 
 
 def _digest(built: Built) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
+from optuna_lfbo.helion._engine import is_too_good
 from optuna_lfbo.helion._outcome import Outcome, one_line
 from optuna_lfbo.helion.exceptions import KernelError
 
@@ -78,7 +79,8 @@ class MultiEngine:
 
         Args:
             config: The configuration.
-            best_ms: Of no use, as what is slow with one set may be fast with the others.
+            best_ms: Called for the best value so far: one that is much better is confirmed. No
+                first look is taken, as what is slow with one set may be fast with the others.
 
         Raises:
             UnusableDeviceError: The measuring process hangs and cannot be killed.
@@ -89,7 +91,21 @@ class MultiEngine:
             outcomes.append(outcome)
             if outcome.latency_ms is None:
                 return _failed(outcomes, name)
-        return self._combined(outcomes)
+        combined = self._combined(outcomes)
+        if best_ms is None or not is_too_good(combined, best_ms()):
+            return combined
+        return self._confirmed(config, outcomes)
+
+    def _confirmed(self, config: Mapping[str, object], outcomes: Sequence[Outcome]) -> Outcome:
+        again = [
+            engine.again(config, outcome)
+            for engine, outcome in zip(self._engines, outcomes, strict=True)
+        ]
+        for outcome, name in zip(again, self._names, strict=True):
+            if outcome.latency_ms is None:
+                others = [other for other in again if other is not outcome]
+                return _failed([*others, outcome], name)
+        return self._combined(again)
 
     def retime(
         self, configs: Sequence[Mapping[str, object]], rounds: int, repeat: int

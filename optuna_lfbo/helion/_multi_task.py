@@ -1,15 +1,16 @@
-"""A Helion kernel with several sets of arguments as one thing to tune."""
+"""A kernel with several sets of arguments, or on several kinds of devices, as one task."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from optuna_lfbo.helion._kernel_task import task_of
+from optuna_lfbo.helion._kernel_task import KernelTask, task_of
 from optuna_lfbo.helion._multi_engine import MultiEngine
 from optuna_lfbo.helion._setup import engines
-from optuna_lfbo.helion._task import Task, json_of
+from optuna_lfbo.helion._task import ProgramTask, Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,34 +20,54 @@ if TYPE_CHECKING:
 
     from optuna_lfbo.helion._compat import Config, Kernel
     from optuna_lfbo.helion._identity import Identity
-    from optuna_lfbo.helion._kernel_task import KernelTask
     from optuna_lfbo.helion._outcome import Outcome
     from optuna_lfbo.helion._task import Configuration
+    from optuna_lfbo.helion.space import KernelSpace
 
 DEFAULT_LATENCIES = "default_latencies_ms"
+ANY = "any"
+"""The device of studies that several kinds of devices share."""
 
 
 class MultiTask(Task):
-    """Configurations are those for the first set; made by `multi_task_of`."""
+    """Configurations are those for the first set; made by `multi_task_of` and `on_any_device`.
+
+    Args:
+        tasks: The program with each set.
+        on_any_device: Whether the study may hold values of several kinds of devices.
+
+    Raises:
+        ValueError: One of them has no default to compare with.
+    """
 
     metric = "latency_over_default"
 
-    def __init__(self, tasks: Sequence[KernelTask]) -> None:
+    def __init__(self, tasks: Sequence[ProgramTask], *, on_any_device: bool = False) -> None:
         self._tasks = tasks
         self._first = tasks[0]
-        self.device = self._first.device
-        self.space = self._first.space
+        self._on_any_device = on_any_device
         self._default_latencies_ms: list[float] = []
         self._compared: weakref.WeakSet[optuna.Study] = weakref.WeakSet()
+        self._defaults = [_default(task) for task in tasks]
+        identity = _identity([task.identity for task in tasks])
         super().__init__(
-            identity=_identity([task.identity for task in tasks]),
+            identity=dataclasses.replace(identity, device=ANY) if on_any_device else identity,
             distributions=self._first.distributions,
             seeds=self._first.seeds,
             default=self._first.default,
         )
+        self.device = self._first.device
+        self.device_name = identity.device
+
+    @property
+    def space(self) -> KernelSpace:
+        """The search space of the first."""
+        assert isinstance(self._first, KernelTask)
+        return self._first.space
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return MultiTask, (self._tasks,)
+        make = functools.partial(MultiTask, on_any_device=self._on_any_device)
+        return make, (self._tasks,)
 
     def configuration(self, params: Mapping[str, Any]) -> Mapping[str, object]:
         """Return the repaired configuration.
@@ -81,9 +102,8 @@ class MultiTask(Task):
         """
         ours = engines([task.setup() for task in self._tasks], n_compilers)
         try:
-            defaults = [json_of(task.space.default.config) for task in self._tasks]
             names = [_name(position, task) for position, task in enumerate(self._tasks)]
-            engine = MultiEngine(ours, defaults, names)
+            engine = MultiEngine(ours, self._defaults, names)
         except BaseException:
             for single in ours:
                 single.close()
@@ -120,11 +140,32 @@ def multi_task_of(kernel: Kernel, arg_sets: Any) -> MultiTask:
     return MultiTask([task_of(kernel, args) for args in arg_sets])
 
 
+def on_any_device(task: Task) -> MultiTask:
+    """Return ``task`` with values that compare between devices: latency over the default's.
+
+    Raises:
+        ValueError: It has no default.
+    """
+    if isinstance(task, MultiTask):
+        return MultiTask(task._tasks, on_any_device=True)
+    assert isinstance(task, ProgramTask)
+    return MultiTask([task], on_any_device=True)
+
+
+def _default(task: ProgramTask) -> Configuration:
+    if task.default is None:
+        raise ValueError(
+            f"{task.identity.kernel!r} has no default, which latencies could be compared with: "
+            "pass it as the first of the seeds."
+        )
+    return task.default
+
+
 def _identity(identities: Sequence[Identity]) -> Identity:
     if len(devices := {identity.device for identity in identities}) > 1:
         raise ValueError(f"arg_sets must be on one device, they are on {sorted(devices)}.")
     return dataclasses.replace(identities[0], args=[identity.args for identity in identities])
 
 
-def _name(position: int, task: KernelTask) -> str:
+def _name(position: int, task: ProgramTask) -> str:
     return f"arg_sets[{position}] ({', '.join(task.identity.shapes)})"

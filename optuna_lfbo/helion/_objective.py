@@ -164,6 +164,7 @@ class Objective(Generic[ConfigT]):
         n_trials: int | None = None,
         timeout: float | None = None,
         devices: Sequence[int | str | torch.device] | None = None,
+        mixed_devices: bool = False,
         show_progress_bar: bool = False,
     ) -> TuneResult[ConfigT]:
         """Find the fastest configuration, with many of them in flight.
@@ -187,5 +188,6 @@ class Objective(Generic[ConfigT]):
             n_trials=n_trials,
             timeout=timeout,
             devices=devices,
+            mixed_devices=mixed_devices,
             show_progress_bar=show_progress_bar,
         )

@@ -30,7 +30,7 @@ def claim(study: optuna.Study, identity: Identity, metric: str) -> None:
 
     Raises:
         ValueError: The study does not minimise a single value, or was made for another
-            kernel, other arguments or another device.
+            kernel, other arguments, another device or another metric.
     """
     if study.directions != [StudyDirection.MINIMIZE]:
         directions = ", ".join(direction.name.lower() for direction in study.directions)
@@ -47,6 +47,11 @@ def claim(study: optuna.Study, identity: Identity, metric: str) -> None:
                 f"{key_of(known[name])}, this objective {key_of(ours[name])}. Use another study; "
                 f"objective.study_name gives a fitting name."
             )
+    if study.metric_names not in (None, [metric]):
+        raise ValueError(
+            f"The study {study.study_name!r} has values of {study.metric_names}, but here "
+            f"{metric!r} is measured. Use another study."
+        )
     if "versions" in known and known["versions"] != identity.versions:
         _logger.warning(
             f"The study {study.study_name!r} was made with {known['versions']}, this process "

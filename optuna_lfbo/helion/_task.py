@@ -48,6 +48,7 @@ class Task(abc.ABC):
         default: The one that would run without tuning, if there is one.
         metric: What the studies minimise.
         device: Where it runs.
+        device_name: What that is, for the trials.
 
     A task can be pickled for a process on the same machine.
     """
@@ -63,6 +64,7 @@ class Task(abc.ABC):
         default: Mapping[str, object] | None,
     ) -> None:
         self.identity = identity
+        self.device_name = identity.device
         self.distributions = dict(distributions)
         self.seeds = [json_of(seed) for seed in seeds]
         self.default = None if default is None else json_of(default)
@@ -124,7 +126,7 @@ class Task(abc.ABC):
             for name, distribution in self.distributions.items()
         }
         trial.set_user_attr("worker", worker)
-        trial.set_user_attr("device", self.identity.device)
+        trial.set_user_attr("device", self.device_name)
         try:
             configuration = json_of(self.configuration(params))
         except RejectedError as error:

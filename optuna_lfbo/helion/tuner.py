@@ -18,6 +18,7 @@ from optuna_lfbo.helion._devices import (
 from optuna_lfbo.helion._final import compare, default_latency, winner_of
 from optuna_lfbo.helion._kernel_task import task_of
 from optuna_lfbo.helion._members import Members
+from optuna_lfbo.helion._multi_task import on_any_device
 from optuna_lfbo.helion._pipeline import Pipeline
 from optuna_lfbo.helion._progress import Progress
 from optuna_lfbo.helion._signals import interruptible
@@ -87,6 +88,7 @@ def tune(
     n_trials: int | None = None,
     timeout: float | None = None,
     devices: Sequence[int | str | torch.device] | None = None,
+    mixed_devices: bool = False,
     show_progress_bar: bool = False,
 ) -> TuneResult[Any]:
     """Find the fastest configuration of a Helion kernel for ``args``.
@@ -120,6 +122,9 @@ def tune(
         devices: Devices of this machine to tune on, each by a process of its own: ``[0, 1]``
             for two GPUs, ``["cpu", "cpu"]`` for two workers on the CPU. By default this process
             tunes on the device of ``args``.
+        mixed_devices: Whether workers with other models of devices may share the study. Values
+            are then latency over that of the default on the same device, and so are
+            ``latency_ms`` and ``default_latency_ms`` of the result.
         show_progress_bar: Whether to show on the terminal what has been found so far.
 
     Returns:
@@ -144,6 +149,7 @@ def tune(
         n_trials=n_trials,
         timeout=timeout,
         devices=devices,
+        mixed_devices=mixed_devices,
         show_progress_bar=show_progress_bar,
     )
 
@@ -158,9 +164,11 @@ def tuned(
     n_trials: int | None,
     timeout: float | None,
     devices: Sequence[int | str | torch.device] | None,
+    mixed_devices: bool,
     show_progress_bar: bool,
 ) -> TuneResult[Any]:
     """Tune ``task`` as :func:`tune` does a Helion kernel."""
+    task = on_any_device(task) if mixed_devices else task
     name = study_name or task.identity.study_name
     own_sampler = sampler or task.sampler(seed)
     stop = StopRule(n_trials, timeout)
