@@ -144,6 +144,14 @@ class Members:
         }
 
     @property
+    def has_company(self) -> bool:
+        """Whether others were at work when this worker last looked."""
+        return any(
+            other.is_at_work and not self._is_silent(name, other)
+            for name, other in self._others.items()
+        )
+
+    @property
     def is_compared(self) -> bool:
         """Whether another one of the same session has made the final comparison."""
         return any(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -35,6 +36,7 @@ _POLL_S = 0.5
 _BURIAL_S = 2.0
 """Seconds between two looks for trials whose worker is dead."""
 _ABANDONED = "tuning ended before it was measured"
+_MOST_ASKS = 4
 _ATTEMPTS = 3
 """A configuration that has been lost so often with its worker is not tried again."""
 
@@ -136,9 +138,7 @@ class Pipeline:
 
     def _start_one(self, executor: ThreadPoolExecutor) -> None:
         started = time.perf_counter()
-        self._observe(self._storage.refresh())
-        trial = self._study.ask()
-        proposal = self._task.proposed(trial, self._members.name)
+        trial, proposal = self._asked()
         known = proposal if isinstance(proposal, Outcome) else self._ledger.outcome(proposal)
         if known is not None:
             self._stop.skip()
@@ -146,6 +146,25 @@ class Pipeline:
         elif not isinstance(proposal, Outcome):
             self._claim(_Flight(trial, proposal), executor)
         self.asking_s += time.perf_counter() - started
+
+    def _asked(self) -> tuple[optuna.Trial, Configuration | Outcome]:
+        """A new trial, and its configuration or the outcome of one that is not worth compiling.
+
+        Asking takes a while, and workers that ask at the same time think alike. What another
+        one has taken meanwhile is forgotten; what comes after it is known by then.
+        """
+        self._observe(self._storage.refresh())
+        for n_asks in itertools.count(1):
+            trial = self._study.ask()
+            proposal = self._task.proposed(trial, self._members.name)
+            is_draft = self._storage.is_draft(trial)
+            if isinstance(proposal, Outcome) or not (is_draft and self._members.has_company):
+                break
+            self._observe(self._storage.refresh())
+            if n_asks == _MOST_ASKS or self._ledger.claimant(proposal) is None:
+                break
+            self._storage.forget(trial)
+        return trial, proposal
 
     def _claim(self, flight: _Flight, executor: ThreadPoolExecutor) -> None:
         """Measure a configuration, if that is for this trial to do."""

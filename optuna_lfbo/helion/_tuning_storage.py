@@ -64,6 +64,10 @@ class TuningStorage(BaseStorage):
         """Whether nobody else knows of ``trial``."""
         return trial._trial_id in self._drafts
 
+    def forget(self, trial: optuna.Trial) -> None:
+        """Drop a draft."""
+        del self._drafts[trial._trial_id]
+
     def own_running(self) -> list[FrozenTrial]:
         """Return the trials that others see running, and that only this process may end."""
         return [trial for trial in self._own.values() if trial.state == TrialState.RUNNING]
