@@ -59,16 +59,15 @@ def compare(task: Task, engine: Measurer, study: optuna.Study, members: Members)
     """
     members.enter("done")
     deadline = time.monotonic() + _PATIENCE_S
-    while not members.is_compared:
-        others = members.alive()
-        if any(other.stage == "ending" for other in others.values()) or (
-            any(other.stage == "running" for other in others.values())
-            and time.monotonic() < deadline
-        ):
-            time.sleep(_POLL_S)
-            continue
-        done = [name for name, other in others.items() if other.stage == "done"]
-        if members.name <= min([members.name, *done]):
+    while True:
+        stages = {name: other.stage for name, other in members.alive().items()}
+        if members.is_compared:
+            return
+        is_waiting = "ending" in stages.values() or (
+            "running" in stages.values() and time.monotonic() < deadline
+        )
+        done = [members.name, *(name for name, stage in stages.items() if stage == "done")]
+        if not is_waiting and members.name == min(done):
             retime(task, engine, study)
             members.enter("compared")
             return

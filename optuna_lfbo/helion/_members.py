@@ -229,7 +229,8 @@ class Members:
             if before is None or was_blind or before[0] != member.beat:
                 self._changed[name] = (member.beat, self._read_at)
             if self._is_fresh(member) and member.session < self.me.session:
-                self.me = replace(self.me, session=member.session, since=member.since)
+                with self._lock:
+                    self.me = replace(self.me, session=member.session, since=member.since)
 
     def _is_fresh(self, member: Member) -> bool:
         """Whether it is at work for sure, unless clocks differ by more than a minute."""
