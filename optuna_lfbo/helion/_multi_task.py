@@ -50,14 +50,17 @@ class MultiTask(Task):
         self._compared: weakref.WeakSet[optuna.Study] = weakref.WeakSet()
         self._defaults = [_default(task) for task in tasks]
         identity = _identity([task.identity for task in tasks])
+        if on_any_device:
+            args = identity.args if len(tasks) > 1 else tasks[0].identity.args
+            identity = dataclasses.replace(identity, args=args, device=ANY)
         super().__init__(
-            identity=dataclasses.replace(identity, device=ANY) if on_any_device else identity,
+            identity=identity,
             distributions=self._first.distributions,
             seeds=self._first.seeds,
             default=self._first.default,
         )
         self.device = self._first.device
-        self.device_name = identity.device
+        self.device_name = self._first.identity.device
 
     @property
     def space(self) -> KernelSpace:

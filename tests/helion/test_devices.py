@@ -1,0 +1,139 @@
+"""``tune(devices=...)``, by the CPU in the place of several GPUs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
+
+from optuna_lfbo.callables import callable_objective
+from optuna_lfbo.helion import tune
+from optuna_lfbo.helion._devices import _environment
+from optuna_lfbo.helion._engine import slower
+from optuna_lfbo.helion._outcome import Outcome
+from tests.kernels.suite import matmul, pallas, softmax, tensors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_two_workers_share_one_study() -> None:
+    args = tensors((16, 128), (128, 128))
+    result = tune(pallas(matmul), args, devices=["cpu", "cpu"], n_trials=8)
+    assert result.stop_reason == "8 trials"
+    trials = [trial for trial in result.study.trials if trial.state != TrialState.WAITING]
+    assert all(trial.state.is_finished() for trial in trials)
+    measured = [t for t in trials if t.user_attrs["status"] not in ("duplicate", "rejected")]
+    assert 0 < len(measured) <= 8
+    assert len({str(trial.user_attrs["config"]) for trial in measured}) == len(measured)
+    assert len({trial.user_attrs["worker"] for trial in measured}) == 2
+    assert 0.0 < result.latency_ms < math.inf
+    torch.testing.assert_close(
+        pallas(matmul, config=result.config)(*args), args[0] @ args[1], rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("devices", "error", "message"),
+    [
+        (2, TypeError, r"devices=2: expected a list of devices, such as \[0, 1\]"),
+        ("cpu", TypeError, "devices='cpu': expected a list"),
+        ([], ValueError, "devices is empty"),
+        (["cpu", "meta"], ValueError, "but torch sees 0 such|the arguments are on 'cpu'"),
+        (["tpu"], TypeError, "devices has 'tpu', which is no device of torch"),
+        ([97], ValueError, r"devices has 97, but torch sees \d+ such device"),
+    ],
+)
+def test_what_is_no_list_of_devices_is_refused(
+    devices: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        tune(pallas(softmax), tensors((16, 128)), devices=devices)
+
+
+def test_memory_of_one_process_cannot_be_shared() -> None:
+    with pytest.raises(ValueError, match="storage is an InMemoryStorage"):
+        tune(
+            pallas(softmax),
+            tensors((16, 128)),
+            storage=InMemoryStorage(),
+            devices=["cpu", "cpu"],
+        )
+
+
+def test_a_worker_sees_one_of_the_devices_that_its_parent_sees(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    second = torch.device("cuda", 1)
+    assert _environment(second, 0, 2)["CUDA_VISIBLE_DEVICES"] == "1"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-07")
+    assert _environment(second, 0, 2)["CUDA_VISIBLE_DEVICES"] == "GPU-07"
+    assert _environment(second, 1, 2)["LOCAL_RANK"] == "1"
+
+
+def test_studies_of_mixed_devices_have_ratios(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/study.db"
+    args = tensors((16, 128))
+    result = tune(pallas(softmax), args, storage=storage, n_trials=2, mixed_devices=True)
+    assert result.study.metric_names == ["latency_over_default"]
+    assert result.study.user_attrs["device"] == "any"
+    (default_ms,) = result.study.user_attrs["default_latencies_ms"]
+    for trial in result.study.get_trials(states=(TrialState.COMPLETE,)):
+        assert trial.user_attrs["device"] == "cpu"
+        (latency_ms,) = trial.user_attrs["latencies_ms"]
+        assert trial.value == pytest.approx(latency_ms / default_ms)
+    with pytest.raises(ValueError, match="made with another device"):
+        tune(pallas(softmax), args, storage=storage, study_name=result.study.study_name)
+
+
+def test_mixed_devices_need_a_default() -> None:
+    objective = callable_objective(lambda params: int, (), {"n": IntDistribution(0, 1)})
+    with pytest.raises(ValueError, match="has no default, which latencies could be compared"):
+        objective.tune(mixed_devices=True)
+
+
+def test_what_is_too_good_is_measured_again(tmp_path: Path) -> None:
+    loads = tmp_path / "loads"
+
+    def compile_fn(params: dict[str, Any]) -> Any:
+        import time
+
+        state = {"pause": 0.0}
+
+        def usual() -> None:
+            time.sleep(0.02)
+
+        def lucky() -> None:
+            # Fast the first time that it is loaded, and slow ever after.
+            if not state["pause"]:
+                state["pause"] = 0.015 if loads.exists() else 0.002
+                loads.touch()
+            time.sleep(state["pause"])
+
+        return lucky if params["lucky"] else usual
+
+    objective = callable_objective(
+        compile_fn,
+        (),
+        {"lucky": CategoricalDistribution([False, True])},
+        seeds=[{"lucky": False}, {"lucky": True}],
+    )
+    with objective:
+        engine: Any = objective._engine
+        alone = engine.measure({"lucky": True}, lambda: 20.0)
+    assert alone.status == "ok"
+    assert alone.latency_ms >= 15.0
+
+
+def test_of_two_outcomes_the_worse_one_is_believed() -> None:
+    fast, slow = Outcome("ok", 1.0, measure_s=1.0), Outcome("ok", 2.0, measure_s=2.0)
+    wrong = Outcome("wrong_result", error="off by one")
+    assert slower(fast, slow) == slower(slow, fast) == Outcome("ok", 2.0, measure_s=3.0)
+    assert slower(fast, wrong).status == "wrong_result"
