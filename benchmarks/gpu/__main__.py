@@ -32,6 +32,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_run(commands.add_parser("run", help="run tuners on kernels; started again, it goes on"))
     _add_retime(commands.add_parser("retime", help="time the winners of a kernel side by side"))
+    _add_scaling(commands.add_parser("scaling", help="tune a kernel with 1, 2, ... devices"))
     _add_report(commands.add_parser("report", help="make tables from raw results"))
     args = parser.parse_args()
     try:
@@ -64,6 +65,23 @@ def _add_retime(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(
         call=lambda args: retime_all(args.raw, args.out, rounds=args.rounds, budget=args.budget)
     )
+
+
+def _add_scaling(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--raw", type=Path, required=True, help="file of runs, appended to (*.jsonl)")
+    add("--kernel", choices=KERNELS, default="matmul", help="(default: matmul)")
+    add("--devices", type=int, nargs="+", default=[1, 2], help="numbers of them (default: 1 2)")
+    add("--seconds", type=float, default=90.0, help="for each run (default: 90)")
+    add("--seed", type=int, default=0, help="of the tuner (default: 0)")
+    parser.set_defaults(call=_scale)
+
+
+def _scale(args: argparse.Namespace) -> None:
+    # Importing what tunes takes seconds.
+    from benchmarks.gpu.scaling import scale
+
+    print(scale(args.raw, args.kernel, args.devices, seconds=args.seconds, seed=args.seed))
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:

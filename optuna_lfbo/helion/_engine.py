@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import re
 import statistics
 import threading
 import time
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _LEAST_LIMIT_S = 5.0
 _USUAL_COMPILES = 20
 _SLOWEST_USUAL = 5.0
+_OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory|MemoryError")
 _TOO_GOOD = 0.8
 """What takes less than so much of the best latency is measured twice before it is believed."""
 
@@ -227,6 +229,17 @@ class Engine:
         return answer, seconds
 
     def _run(self, built: Built, compile_s: float, best_ms: float | None) -> Outcome:
+        outcome = self._run_once(built, compile_s, best_ms)
+        if not _OUT_OF_MEMORY.search(outcome.error or ""):
+            return outcome
+        # Perhaps it was an earlier configuration that has left no memory to this one.
+        self._meter.renew()
+        again = self._run_once(built, compile_s, best_ms)
+        if _OUT_OF_MEMORY.search(again.error or ""):
+            self._meter.renew()
+        return dataclasses.replace(again, measure_s=outcome.measure_s + again.measure_s)
+
+    def _run_once(self, built: Built, compile_s: float, best_ms: float | None) -> Outcome:
         job = MeasureJob(built, self._reference, best_ms)
         started = time.perf_counter()
         try:

@@ -85,6 +85,14 @@ class Pool:
         finally:
             self._idle.put(seat)
 
+    def renew(self) -> None:
+        """End an idle process; another one takes its place when it is needed."""
+        seat = self._idle.get()
+        try:
+            seat.stop()
+        finally:
+            self._idle.put(seat)
+
     def close(self) -> None:
         """Kill all processes, and end the calls that wait for them."""
         self._is_closed = True

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.distributions import IntDistribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from optuna_lfbo.callables import callable_objective
 from optuna_lfbo.helion import tune
 from optuna_lfbo.helion._devices import _environment
-from optuna_lfbo.helion._engine import slower
-from optuna_lfbo.helion._outcome import Outcome
 from tests.kernels.suite import matmul, pallas, softmax, tensors
 
 if TYPE_CHECKING:
@@ -97,43 +95,3 @@ def test_mixed_devices_need_a_default() -> None:
     objective = callable_objective(lambda params: int, (), {"n": IntDistribution(0, 1)})
     with pytest.raises(ValueError, match="has no default, which latencies could be compared"):
         objective.tune(mixed_devices=True)
-
-
-def test_what_is_too_good_is_measured_again(tmp_path: Path) -> None:
-    loads = tmp_path / "loads"
-
-    def compile_fn(params: dict[str, Any]) -> Any:
-        import time
-
-        state = {"pause": 0.0}
-
-        def usual() -> None:
-            time.sleep(0.02)
-
-        def lucky() -> None:
-            # Fast the first time that it is loaded, and slow ever after.
-            if not state["pause"]:
-                state["pause"] = 0.015 if loads.exists() else 0.002
-                loads.touch()
-            time.sleep(state["pause"])
-
-        return lucky if params["lucky"] else usual
-
-    objective = callable_objective(
-        compile_fn,
-        (),
-        {"lucky": CategoricalDistribution([False, True])},
-        seeds=[{"lucky": False}, {"lucky": True}],
-    )
-    with objective:
-        engine: Any = objective._engine
-        alone = engine.measure({"lucky": True}, lambda: 20.0)
-    assert alone.status == "ok"
-    assert alone.latency_ms >= 15.0
-
-
-def test_of_two_outcomes_the_worse_one_is_believed() -> None:
-    fast, slow = Outcome("ok", 1.0, measure_s=1.0), Outcome("ok", 2.0, measure_s=2.0)
-    wrong = Outcome("wrong_result", error="off by one")
-    assert slower(fast, slow) == slower(slow, fast) == Outcome("ok", 2.0, measure_s=3.0)
-    assert slower(fast, wrong).status == "wrong_result"
