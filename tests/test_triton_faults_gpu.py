@@ -15,6 +15,7 @@ from optuna.distributions import CategoricalDistribution
 triton = pytest.importorskip("triton", reason="needs Triton")
 tl = pytest.importorskip("triton.language")
 
+from optuna_lfbo.callables import callable_objective  # noqa: E402
 from optuna_lfbo.triton import triton_objective  # noqa: E402
 
 pytestmark = [
@@ -84,3 +85,40 @@ def test_faults_on_the_device_are_told_apart_and_survived() -> None:
     assert result.config.all_kwargs()["FAULT"] == 0
     # The parent's own access to the device is as good as before.
     assert float(x.sum()) == pytest.approx(float(x.double().sum()), abs=10.0)
+
+
+def test_a_program_that_takes_all_memory_is_survived() -> None:
+    x = torch.randn(N, device="cuda")
+
+    def compile_fn(params: dict[str, Any]) -> Any:
+        def take_all(x: torch.Tensor) -> torch.Tensor:
+            # Kept for as long as the process lives.
+            held = compile_fn.__dict__.setdefault("held", [])
+            while True:
+                held.append(torch.empty(1 << 30, dtype=torch.uint8, device=x.device))
+
+        def double(x: torch.Tensor) -> torch.Tensor:
+            return torch.cat([part * 2.0 for part in x.chunk(params["n_parts"])])
+
+        return take_all if params["greedy"] else double
+
+    space = {
+        "greedy": CategoricalDistribution([False, True]),
+        "n_parts": CategoricalDistribution([1, 4, 64, 1024]),
+    }
+    objective = callable_objective(
+        compile_fn,
+        (x,),
+        space,
+        reference=lambda x: 2.0 * x,
+        seeds=[{"greedy": True, "n_parts": 1}, {"greedy": False, "n_parts": 64}],
+    )
+    result = objective.tune(sampler=optuna.samplers.RandomSampler(seed=0))
+    for trial in result.study.trials:
+        status = trial.user_attrs["status"]
+        if trial.params["greedy"]:
+            assert status == "runtime_error"
+            assert "out of memory" in trial.user_attrs["error"]
+        else:
+            assert status in ("ok", "duplicate")
+    assert result.config == {"greedy": False, "n_parts": 1}

@@ -17,6 +17,7 @@ import threading
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import torch
 from helion import Config, Kernel, Settings
 from helion.autotuner import accuracy
 from helion.autotuner.benchmark_provider import _clone_args
@@ -42,6 +43,7 @@ from helion.autotuner.precompile_future import (
     _unload_compiled_fn,
 )
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils._pytree import tree_leaves
 
 from optuna_lfbo.helion._packing import pack, unpack
 
@@ -92,6 +94,7 @@ __all__ = [
     "unload",
     "unpacked_kernel",
     "use_cache",
+    "use_device_of",
 ]
 
 BoundKernel: TypeAlias = Any
@@ -179,6 +182,14 @@ def fake_mode() -> FakeTensorMode:
     """
     setattr(FakeTensor, "data_ptr", lambda tensor: getattr(tensor, "address", 0))  # noqa: B010
     return FakeTensorMode()
+
+
+def use_device_of(args: Sequence[object]) -> None:
+    """Make the GPU that tensors among ``args`` are on the current one of this process."""
+    leaves = tree_leaves(tuple(args))
+    devices = [leaf.device for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.is_cuda]
+    if devices and torch.cuda.is_available():
+        torch.cuda.set_device(devices[0])
 
 
 def use_cache(folder: str) -> None:

@@ -247,6 +247,7 @@ class PrepareMeter:
 @functools.cache
 def _reference(path: str) -> Reference:
     reference: Reference = torch.load(path, weights_only=False)
+    compat.use_device_of(reference.args)
     return reference
 
 
