@@ -5,20 +5,25 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import optuna
 
+from optuna_lfbo._winner import (
+    DEFAULT_LATENCY,
+    FINAL,
+    Finalist,
+    default_latency,
+    finalist_of,
+    measured_trials,
+)
 from optuna_lfbo.helion._outcome import key_of
-from optuna_lfbo.helion._study import DEFAULT_LATENCY, measured_trials
 
 if TYPE_CHECKING:
     from optuna_lfbo.helion._engine import Measurer
     from optuna_lfbo.helion._members import Members
-    from optuna_lfbo.helion._task import Configuration, Task
+    from optuna_lfbo.helion._task import Task
 
-FINAL = "final"
 _CONTENDERS = 6
 _CONTENDER_SHARE = 1.05
 _SEED_SHARE = 1.3
@@ -32,23 +37,6 @@ _PATIENCE_S = 10.0
 _POLL_S = 0.3
 
 _logger = optuna.logging.get_logger(f"optuna.{__name__}")
-
-
-@dataclass(frozen=True)
-class Finalist:
-    """A configuration and what the final comparison measured.
-
-    Attributes:
-        configuration: What was timed.
-        latency_ms: Median over the rounds.
-        spread_ms: Distance of the quartiles of the rounds.
-        is_default: Whether it is what would run without tuning.
-    """
-
-    configuration: Configuration
-    latency_ms: float
-    spread_ms: float
-    is_default: bool = False
 
 
 def compare(task: Task, engine: Measurer, study: optuna.Study, members: Members) -> None:
@@ -104,52 +92,21 @@ def retime(task: Task, engine: Measurer, study: optuna.Study) -> None:
             study.set_user_attr(DEFAULT_LATENCY, entry["latency_ms"])
 
 
-def winner_of(study: optuna.Study) -> Finalist | None:
-    """The fastest of the final comparison; without one, of all trials.
-
-    Of those that cannot be told apart from the fastest it is the default, if that is one of
-    them, else the one that was measured most consistently.
-    """
-    finalists = [
-        Finalist(entry["config"], entry["latency_ms"], entry["spread_ms"], entry["is_default"])
-        for entry in study.user_attrs.get(FINAL, [])
-    ]
-    if finalists:
-        fastest = min(finalists, key=lambda finalist: finalist.latency_ms)
-        limit = fastest.latency_ms + fastest.spread_ms / 2.0
-        alike = [finalist for finalist in finalists if finalist.latency_ms <= limit]
-        return min(alike, key=lambda finalist: (not finalist.is_default, finalist.spread_ms))
-    trials = measured_trials(study)
-    if not trials:
-        return None
-    return _finalist(trials[0])
-
-
-def default_latency(study: optuna.Study) -> float | None:
-    """The default's latency in milliseconds."""
-    latency = study.user_attrs.get(DEFAULT_LATENCY)
-    return float(latency) if isinstance(latency, int | float) else None
-
-
 def _finalists(task: Task, study: optuna.Study) -> list[Finalist]:
     """Without doubles: the best few, the seeds that are not far off, and the default."""
     trials = measured_trials(study)
-    measured = {key_of(t.user_attrs["config"]): _finalist(t) for t in reversed(trials)}
+    measured = {key_of(t.user_attrs["config"]): finalist_of(t) for t in reversed(trials)}
     if not measured:
         return []
-    fastest = _finalist(trials[0]).latency_ms
-    best = [_finalist(trial) for trial in trials[:_CONTENDERS]]
+    fastest = finalist_of(trials[0]).latency_ms
+    best = [finalist_of(trial) for trial in trials[:_CONTENDERS]]
     best = [finalist for finalist in best if finalist.latency_ms <= _CONTENDER_SHARE * fastest]
     seeds = [measured[key_of(seed)] for seed in task.seeds if key_of(seed) in measured]
     best += [seed for seed in seeds if seed.latency_ms <= _SEED_SHARE * fastest]
-    default = default_latency(study)
+    default = default_latency(study.user_attrs)
     if task.default is not None and default is not None:
         best.append(Finalist(task.default, default, math.nan))
     return list({key_of(finalist.configuration): finalist for finalist in best}.values())
-
-
-def _finalist(trial: optuna.trial.FrozenTrial) -> Finalist:
-    return Finalist(trial.user_attrs["config"], trial.value or math.inf, math.nan)
 
 
 def _effort(turn_ms: float) -> tuple[int, int]:

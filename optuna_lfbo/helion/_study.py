@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import warnings
 from typing import TYPE_CHECKING
 
 import optuna
 from optuna.study import StudyDirection
-from optuna.trial import TrialState
 
+from optuna_lfbo._winner import measured_trials
 from optuna_lfbo.helion._outcome import key_of
 
 if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
-
     from optuna_lfbo.helion._identity import Identity
-
-DEFAULT_LATENCY = "default_latency_ms"
 
 _FIXED_ATTRIBUTES = ("kernel", "source_hash", "args", "device")
 
@@ -64,19 +59,6 @@ def claim(study: optuna.Study, identity: Identity, metric: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([metric])
-
-
-def measured_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials with a configuration that was measured to the end, the fastest first."""
-    trials = [
-        trial
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if trial.user_attrs.get("status") == "ok"
-        and not trial.user_attrs.get("first_look")
-        and isinstance(trial.user_attrs.get("config"), dict)
-        and math.isfinite(trial.value or math.inf)
-    ]
-    return sorted(trials, key=lambda trial: trial.value or math.inf)
 
 
 def best_latency(study: optuna.Study) -> float | None:

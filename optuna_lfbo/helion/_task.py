@@ -11,6 +11,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
+from optuna_lfbo._winner import DEFAULT_LATENCY
 from optuna_lfbo.helion import _study
 from optuna_lfbo.helion._ledger import Ledger
 from optuna_lfbo.helion._outcome import Outcome, one_line
@@ -140,7 +141,7 @@ class Task(abc.ABC):
     ) -> None:
         """Record an outcome; ``configuration`` is the one that was measured for it."""
         if outcome.latency_ms is not None and configuration == self.default is not None:
-            trial.study.set_user_attr(_study.DEFAULT_LATENCY, outcome.latency_ms)
+            trial.study.set_user_attr(DEFAULT_LATENCY, outcome.latency_ms)
         for name, value in outcome.attributes().items():
             trial.set_user_attr(name, value)
 

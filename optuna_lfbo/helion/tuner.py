@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import optuna
 
+from optuna_lfbo._winner import default_latency, winner_of
 from optuna_lfbo.helion._devices import (
     Order,
     checked_devices,
@@ -15,7 +16,7 @@ from optuna_lfbo.helion._devices import (
     in_memory,
     shared_storage,
 )
-from optuna_lfbo.helion._final import compare, default_latency, winner_of
+from optuna_lfbo.helion._final import compare
 from optuna_lfbo.helion._kernel_task import task_of
 from optuna_lfbo.helion._members import Members
 from optuna_lfbo.helion._multi_task import on_any_device
@@ -207,7 +208,7 @@ def _result(task: Task, study: optuna.Study, reason: str) -> TuneResult[Any]:
     config = task.config(best.configuration)
     if reason == INTERRUPTED:
         _logger.warning(f"Interrupted. The best so far takes {best.latency_ms:.4g} ms: {config}")
-    return TuneResult(config, best.latency_ms, default_latency(study), study, reason)
+    return TuneResult(config, best.latency_ms, default_latency(study.user_attrs), study, reason)
 
 
 def conduct(

@@ -20,7 +20,7 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from benchmarks.workers import SleepingEngine, SleepingTask
-from optuna_lfbo.helion._final import FINAL
+from optuna_lfbo._winner import FINAL
 from optuna_lfbo.helion._members import Member, Members, _born, _machine
 from optuna_lfbo.helion._outcome import key_of
 from optuna_lfbo.helion._signals import interruptible
