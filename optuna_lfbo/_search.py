@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     Constraint: TypeAlias = Callable[[dict[str, Any]], bool]
 
+QUANTILE = 0.25
+N_TREES = 30
 _MOST_REFUSALS = 10_000
 """Rows in vain, refused or the same as tried ones, before the walk to an untried one ends."""
 
@@ -56,7 +58,7 @@ class Settings:
 
     n_startup_trials: int
     quantile: float
-    n_trees: int = 30
+    n_trees: int = N_TREES
     n_best: int = 3
     n_moves: int = 500
     n_random: int = 100

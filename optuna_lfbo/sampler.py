@@ -13,7 +13,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from threadpoolctl import ThreadpoolController
 
 from optuna_lfbo._history import RELATIVE_PARAMS_KEY, History
-from optuna_lfbo._search import Search, Settings
+from optuna_lfbo._search import QUANTILE, Search, Settings
 from optuna_lfbo._space import Space
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class LFBOSampler(BaseSampler):
         *,
         seed: int | None = None,
         n_startup_trials: int = 6,
-        quantile: float = 0.25,
+        quantile: float = QUANTILE,
         constraint: Constraint | None = None,
         canonical: Canonical | None = None,
         independent_sampler: BaseSampler | None = None,

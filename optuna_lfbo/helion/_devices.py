@@ -24,10 +24,11 @@ from optuna_lfbo.helion._study import best_latency
 from optuna_lfbo.helion.exceptions import KernelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
 
     from optuna_lfbo.helion._task import Task
 
@@ -140,9 +141,13 @@ def in_memory(study: optuna.Study) -> optuna.Study:
 
 
 def conduct_on(
-    devices: Sequence[torch.device], order: Order, study: optuna.Study, show_progress: bool
+    devices: Sequence[torch.device],
+    order: Order,
+    study: optuna.Study,
+    show_progress: bool,
+    told: Callable[[FrozenTrial], None],
 ) -> str:
-    """Run a worker for each device until all have ended.
+    """Run a worker for each device until all have ended; ``told`` is called with each trial.
 
     Returns:
         Why tuning ended.
@@ -150,6 +155,7 @@ def conduct_on(
     Raises:
         KernelError: All workers failed.
     """
+    news = _News(study, told)
     with tempfile.TemporaryDirectory(prefix="optuna_lfbo-") as folder:
         path = Path(folder) / "order.pt"
         torch.save(order, path, pickle_module=cloudpickle)
@@ -157,12 +163,12 @@ def conduct_on(
         try:
             for worker in workers:
                 worker.start()
-            _wait(workers, study, show_progress)
+            _wait(workers, study, news, show_progress)
             return _reason([worker.report() for worker in workers])
         except KeyboardInterrupt:
             for worker in workers:
                 worker.interrupt()
-            _wait(workers, study, show_progress=False, limit_s=_GRACE_S)
+            _wait(workers, study, news, show_progress=False, limit_s=_GRACE_S)
             return "interrupted"
         finally:
             for worker in workers:
@@ -253,9 +259,34 @@ def _environment(device: torch.device, rank: int, n_workers: int) -> dict[str, s
     return environment
 
 
+class _News:
+    """Tells of the trials that other processes have ended.
+
+    Args:
+        study: Whose trials; those that have ended by now are old.
+        told: Called with each trial that ends.
+    """
+
+    def __init__(self, study: optuna.Study, told: Callable[[FrozenTrial], None]) -> None:
+        self._study = study
+        self._told = told
+        self._known = {trial.number for trial in self._ended()}
+
+    def tell(self) -> None:
+        """Call with each trial that has ended since the last call."""
+        for trial in self._ended():
+            if trial.number not in self._known:
+                self._known.add(trial.number)
+                self._told(trial)
+
+    def _ended(self) -> list[FrozenTrial]:
+        return [t for t in self._study.get_trials(deepcopy=False) if t.state.is_finished()]
+
+
 def _wait(
     workers: Sequence[_Worker],
     study: optuna.Study,
+    news: _News,
     show_progress: bool,
     limit_s: float = float("inf"),
 ) -> None:
@@ -273,9 +304,12 @@ def _wait(
                 if worker.has_died:
                     _logger.warning(f"The {worker} has died, and another one takes its place.")
                     worker.start()
-            if show_progress and time.monotonic() - shown_at > _SHOW_S:
-                _show(bar, study)
+            if time.monotonic() - shown_at > _SHOW_S:
+                news.tell()
+                if show_progress:
+                    _show(bar, study)
                 shown_at = time.monotonic()
+    news.tell()
 
 
 def _show(bar: Any, study: optuna.Study) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from optuna_lfbo.helion._engine import Measurer
     from optuna_lfbo.helion._task import Configuration, Task
-    from optuna_lfbo.helion.tuner import TuneResult
+    from optuna_lfbo.helion.tuner import StudyCallback, TuneResult
 
 ConfigT = TypeVar("ConfigT")
 
@@ -134,7 +134,7 @@ class Objective(Generic[ConfigT]):
         Raises:
             ValueError: The study is not one for this program, its arguments and device.
         """
-        self._task.enqueue(study, self._task.seeds)
+        self._task.enqueue(study, self._task.seeds, "seed")
 
     def best_config(self, study: optuna.Study) -> ConfigT:
         """Return the fastest configuration measured, ready to be used.
@@ -165,6 +165,7 @@ class Objective(Generic[ConfigT]):
         timeout: float | None = None,
         devices: Sequence[int | str | torch.device] | None = None,
         mixed_devices: bool = False,
+        callbacks: Sequence[StudyCallback] = (),
         show_progress_bar: bool = False,
     ) -> TuneResult[ConfigT]:
         """Find the fastest configuration, with many of them in flight.
@@ -189,5 +190,6 @@ class Objective(Generic[ConfigT]):
             timeout=timeout,
             devices=devices,
             mixed_devices=mixed_devices,
+            callbacks=callbacks,
             show_progress_bar=show_progress_bar,
         )

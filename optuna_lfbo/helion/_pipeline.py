@@ -139,6 +139,7 @@ class Pipeline:
     def _start_one(self, executor: ThreadPoolExecutor) -> None:
         started = time.perf_counter()
         trial, proposal = self._asked()
+        trial.set_user_attr("ask_s", round(time.perf_counter() - started, 4))
         known = proposal if isinstance(proposal, Outcome) else self._ledger.outcome(proposal)
         if known is not None:
             self._stop.skip()
@@ -286,9 +287,9 @@ class Pipeline:
         except UpdateFinishedTrialError:  # Somebody else has done it, or it is alive after all.
             return
         _logger.warning(f"Trial {trial.number} was lost with its worker {worker}.")
-        configuration = trial.user_attrs.get("config")
+        configuration, origin = (trial.user_attrs.get(name) for name in ("config", "origin"))
         if isinstance(configuration, dict) and isinstance(attempt, int) and attempt < _ATTEMPTS:
-            self._task.enqueue(self._study, [configuration], attempt=attempt + 1)
+            self._task.enqueue(self._study, [configuration], origin, attempt + 1)
 
     def _abandon(self) -> None:
         """Fail the trials that are not told, without a status: their turn may come again."""

@@ -150,13 +150,19 @@ class Task(abc.ABC):
         return []
 
     def enqueue(
-        self, study: optuna.Study, configurations: Sequence[Configuration], attempt: int = 1
+        self,
+        study: optuna.Study,
+        configurations: Sequence[Configuration],
+        origin: str | None = None,
+        attempt: int = 1,
     ) -> None:
         """Put those that the study has no outcome for before other trials.
 
         Args:
             study: The study.
             configurations: What to measure.
+            origin: Where they are from, for the trials' attribute of that name; that of the
+                default configuration is "default". None for the sampler.
             attempt: How often that is tried, this time included.
 
         Raises:
@@ -176,18 +182,22 @@ class Task(abc.ABC):
             except ValueError as error:
                 _logger.warning(f"A seed is left out, as no trial can have it: {error}")
                 continue
-            study.add_trial(self._waiting(params, configuration, attempt))
+            attributes: dict[str, Any] = {"config": configuration}
+            if attempt > 1:
+                attributes["attempt"] = attempt
+            if origin is not None:
+                is_default = configuration == self.default
+                attributes["origin"] = "default" if is_default else origin
+            study.add_trial(self._waiting(params, attributes))
             known.append(configuration)
 
-    def _waiting(
-        self, params: Mapping[str, Any], configuration: Configuration, attempt: int
-    ) -> FrozenTrial:
+    def _waiting(self, params: Mapping[str, Any], attributes: dict[str, Any]) -> FrozenTrial:
         """A trial for the queue; with its parameters set, so that nobody has to write them."""
         return optuna.trial.create_trial(
             state=TrialState.WAITING,
             params=dict(params),
             distributions=self.distributions,
-            user_attrs={"config": configuration} | ({"attempt": attempt} if attempt > 1 else {}),
+            user_attrs=attributes,
             system_attrs={"fixed_params": dict(params)},
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import optuna
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from optuna_lfbo.helion._compat import Kernel
     from optuna_lfbo.helion._task import Task
+
+    StudyCallback: TypeAlias = Callable[[optuna.Study, FrozenTrial], None]
 
 ConfigT = TypeVar("ConfigT")
 
@@ -90,6 +92,7 @@ def tune(
     timeout: float | None = None,
     devices: Sequence[int | str | torch.device] | None = None,
     mixed_devices: bool = False,
+    callbacks: Sequence[StudyCallback] = (),
     show_progress_bar: bool = False,
 ) -> TuneResult[Any]:
     """Find the fastest configuration of a Helion kernel for ``args``.
@@ -126,6 +129,8 @@ def tune(
         mixed_devices: Whether workers with other models of devices may share the study. Values
             are then latency over that of the default on the same device, and so are
             ``latency_ms`` and ``default_latency_ms`` of the result.
+        callbacks: Called with the study and each trial that has ended, as those of
+            ``study.optimize``; such as an `optuna_lfbo.dashboard.DashboardCallback`.
         show_progress_bar: Whether to show on the terminal what has been found so far.
 
     Returns:
@@ -151,6 +156,7 @@ def tune(
         timeout=timeout,
         devices=devices,
         mixed_devices=mixed_devices,
+        callbacks=callbacks,
         show_progress_bar=show_progress_bar,
     )
 
@@ -166,6 +172,7 @@ def tuned(
     timeout: float | None,
     devices: Sequence[int | str | torch.device] | None,
     mixed_devices: bool,
+    callbacks: Sequence[StudyCallback],
     show_progress_bar: bool,
 ) -> TuneResult[Any]:
     """Tune ``task`` as :func:`tune` does a Helion kernel."""
@@ -173,9 +180,14 @@ def tuned(
     name = study_name or task.identity.study_name
     own_sampler = sampler or task.sampler(seed)
     stop = StopRule(n_trials, timeout)
+
+    def told(trial: FrozenTrial) -> None:
+        for callback in callbacks:
+            callback(study, trial)
+
     if devices is None:
         study = open_study(name, storage, own_sampler)
-        return _result(task, study, conduct(task, study, stop, seed, show_progress_bar))
+        return _result(task, study, conduct(task, study, stop, seed, show_progress_bar, told))
     found = checked_devices(devices, task)
     with shared_storage(storage) as shared:
         study = open_study(name, shared, own_sampler)
@@ -185,7 +197,7 @@ def tuned(
         verbosity = optuna.logging.get_verbosity()
         order = Order(task, shared, name, sampler, seed, n_trials, timeout, session, verbosity)
         with interruptible():
-            reason = conduct_on(found, order, study, show_progress_bar)
+            reason = conduct_on(found, order, study, show_progress_bar, told)
         if storage is None:
             study = in_memory(study)
     return _result(task, study, reason)
@@ -261,9 +273,9 @@ def conduct(
 def _enqueue_first(task: Task, study: optuna.Study, stop: StopRule, seed: int | None) -> None:
     """Put the seeds, and some random configurations if the study is new, before all else."""
     is_new = not any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
-    task.enqueue(study, task.seeds)
+    task.enqueue(study, task.seeds, "seed")
     if is_new:
-        task.enqueue(study, task.starts(_n_starts(stop.n_trials), seed))
+        task.enqueue(study, task.starts(_n_starts(stop.n_trials), seed), "random")
 
 
 def _n_starts(n_trials: int | None) -> int:
