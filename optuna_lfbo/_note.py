@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _MOST_ARGUMENTS = 12
 _MOST_VERSIONS = 12
 _LONGEST_CONFIG = 4000
+_WIDTH = 88
 _TRITON_OPTIONS = ("num_warps", "num_stages", "num_ctas", "maxnreg")
 
 
@@ -132,7 +133,7 @@ def _best_of_kernel(study: optuna.Study, attributes: Mapping[str, Any]) -> _Best
     if "kernel" not in attributes or (winner := winner_of(study)) is None:
         return None
     origin = "single measurement" if math.isnan(winner.spread_ms) else "final comparison"
-    use = decorator_line(winner.configuration, attributes)
+    use = _code(winner.configuration, attributes)
     if len(use) > _LONGEST_CONFIG:
         return _Best(winner.latency_ms, origin, "The configuration is too long to be shown.")
     return _Best(winner.latency_ms, origin, code_block(use, "python"))
@@ -149,26 +150,46 @@ def _best_of_trials(direction: StudyDirection, trials: Sequence[FrozenTrial]) ->
 
 
 def decorator_line(configuration: Mapping[str, Any], attributes: Mapping[str, Any]) -> str:
-    """Return the code that uses a configuration, from the attributes of its study.
+    """Return the code that uses a configuration, in one line.
 
-    A line to decorate a Helion kernel with, a ``triton.Config`` for a Triton kernel, and
-    the parameters for anything else.
+    A decorator for a Helion kernel, a ``triton.Config`` for a Triton kernel, and the
+    parameters for anything else.
+
+    Args:
+        configuration: As the ``config`` of a trial.
+        attributes: Those of its study.
     """
+    head, arguments, tail = _call(configuration, attributes)
+    return f"{head}{', '.join(arguments)}{tail}"
+
+
+def _code(configuration: Mapping[str, Any], attributes: Mapping[str, Any]) -> str:
+    """The same, in several lines if it is too long for one."""
+    line = decorator_line(configuration, attributes)
+    if len(line) <= _WIDTH:
+        return line
+    head, arguments, tail = _call(configuration, attributes)
+    return "\n".join([head, *(f"    {argument}," for argument in arguments), tail])
+
+
+def _call(
+    configuration: Mapping[str, Any], attributes: Mapping[str, Any]
+) -> tuple[str, list[str], str]:
+    """What is called, its arguments, and how the call ends."""
     language = attributes.get("language")
     if language == "helion":
-        return f"@helion.kernel(config=helion.Config({_arguments(configuration)}))"
+        return "@helion.kernel(config=helion.Config(", _arguments(configuration), "))"
     if language == "triton":
         options = {key: configuration[key] for key in _TRITON_OPTIONS if key in configuration}
         meta = {key: value for key, value in configuration.items() if key not in options}
-        arguments = [repr(meta), *([_arguments(options)] if options else [])]
-        return f"triton.Config({', '.join(arguments)})"
-    return repr(dict(configuration))
+        return "triton.Config(", [repr(meta), *_arguments(options)], ")"
+    return "{", [f"{key!r}: {value!r}" for key, value in configuration.items()], "}"
 
 
-def _arguments(configuration: Mapping[str, Any]) -> str:
+def _arguments(configuration: Mapping[str, Any]) -> list[str]:
     if all(key.isidentifier() and not keyword.iskeyword(key) for key in configuration):
-        return ", ".join(f"{key}={value!r}" for key, value in configuration.items())
-    return f"**{dict(configuration)!r}"
+        return [f"{key}={value!r}" for key, value in configuration.items()]
+    return [f"**{dict(configuration)!r}"]
 
 
 def _outcomes(trials: Sequence[FrozenTrial]) -> str:

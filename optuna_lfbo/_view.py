@@ -42,7 +42,8 @@ class ClassifierView:
         trials: The finished trials, ``n`` of them.
         rows: Their positions in the space, ``NaN`` where one lacks a parameter, shape ``(n, d)``.
         labels: Which are good.
-        forest: Estimates the probability of being good.
+        is_telling: Whether there are parameters, and both good and bad trials.
+        forest: Estimates the probability of being good, if there is anything to tell.
     """
 
     def __init__(
@@ -67,22 +68,21 @@ class ClassifierView:
             self.forest = Forest(self.space.features(self.rows), self.labels, 0, N_TREES)
 
     def probability(self, rows: Array) -> Array:
-        """Probability of being good, both classes weighted alike; shape ``(m,)``.
-
-        Zero where not both good and bad trials are known.
-        """
-        if not self.is_telling:
-            return np.zeros(len(rows))
+        """Probability of being good, both classes weighted alike; shape ``(m,)``."""
         return self.forest.score(self.space.features(rows))
 
     def importances(self) -> dict[str, float]:
         """How much of the probability's variance each parameter has a part in, the most first.
+
+        None has where there is nothing to tell.
 
         The total index of Sobol, estimated as in Jansen, "Analysis of variance designs for
         model output" (1999): half the mean squared change of the probability when the
         parameter is drawn anew, at configurations that the study has tried.
         """
         names, d = self.space.names, len(self.space.axes)
+        if not self.is_telling:
+            return dict.fromkeys(names, 0.0)
         rng = np.random.default_rng(0)
         rows = self.rows
         if len(rows) > _N_ROWS:
@@ -95,7 +95,7 @@ class ClassifierView:
         # One call for all, as each costs more than most of its rows.
         probability = self.probability(changed.reshape(-1, d)).reshape(d + 1, -1)
         change = probability[:-1] - probability[-1]
-        indices = (change**2).mean(axis=1) / 2.0 if len(base) else np.zeros(d)
+        indices = (change**2).mean(axis=1) / 2.0
         ranked = sorted(zip(names, indices.tolist(), strict=True), key=lambda pair: -pair[1])
         return dict(ranked)
 

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["DashboardCallback", "markdown_note", "refresh"]
 
 _TOPIC = "dashboard"
-_FIRST_S = 10.0
 _SHARE = 0.01
 """Share of the time that refreshing may take."""
 _MOST_WAIT_S = 5.0
@@ -95,13 +94,12 @@ class DashboardCallback:
         with DashboardCallback() as dashboard:
             tune(kernel, args, storage="sqlite:///tuning.db", callbacks=[dashboard])
 
-    The first refresh is after ten seconds, and all of them together keep to about 1 % of the
-    time: a slow storage or a long study makes them rarer, not tuning slower. Of several workers
-    of a study one refreshes at a time. If the storage fails, that is logged, and the study goes
-    on.
+    All refreshes together keep to about 1 % of the time: a slow storage or a long study makes
+    them rarer, not tuning slower. Of several workers of a study one refreshes at a time. If
+    the storage fails, that is logged, and the study goes on.
 
     Args:
-        interval: Seconds between two refreshes, at least.
+        interval: Seconds until the first refresh and between two, at least.
 
     Attributes:
         spent_s: Seconds that refreshing has taken while the study ran.
@@ -110,12 +108,12 @@ class DashboardCallback:
         ValueError: ``interval`` is negative.
     """
 
-    def __init__(self, *, interval: float = 5.0) -> None:
+    def __init__(self, *, interval: float = 10.0) -> None:
         if not interval >= 0.0:
             raise ValueError(f"interval={interval!r}: expected seconds, 0 or more")
         self.spent_s = 0.0
         self._interval = interval
-        self._due = time.monotonic() + _FIRST_S
+        self._due = time.monotonic() + interval
         self._lock = threading.Lock()
         self._study: optuna.Study | None = None
         self._turn: Turn | None = None

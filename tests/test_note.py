@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import optuna
@@ -207,6 +208,21 @@ def test_the_code_is_in_the_language_of_the_kernel(language: str, line: str) -> 
     study = kernel_study(language=language)
     add(study, "ok", 0.5, config={"BLOCK": 64, "num_warps": 4})
     assert line in markdown_note(study).splitlines()
+
+
+def test_a_long_line_of_code_is_broken_and_stays_code() -> None:
+    config = {"block_sizes": [64, 128, 32], "pid_type": "persistent_interleaved"}
+    config |= {"indexing": ["pointer", "tensor_descriptor"], "num_warps": 8}
+    study = kernel_study()
+    add(study, "ok", 0.5, config=config)
+    fence = next(token for token in tokens_of(markdown_note(study)) if token.type == "fence")
+    assert max(map(len, fence.content.splitlines())) <= 88
+    (function,) = ast.parse(f"{fence.content}def kernel(): ...").body
+    assert isinstance(function, ast.FunctionDef)
+    (decorator,) = function.decorator_list
+    assert isinstance(decorator, ast.Call)
+    assert isinstance(called := decorator.keywords[0].value, ast.Call)
+    assert {k.arg: ast.literal_eval(k.value) for k in called.keywords} == config
 
 
 def test_any_study_has_a_note() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from optuna.study import StudyDirection
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from optuna_lfbo._space import Array
     from optuna_lfbo._view import ClassifierView
 
-_MOST_AXES = 8
+_MOST_AXES = 6
 _SHARE = 10
 _N_VALUE_TICKS = 5
-_UNIT: Final = (0.0, 1.0)
+_JITTER = 0.04
+"""Share of an axis over which lines that would hide each other are spread."""
 
 
 def best_tenth(view: ClassifierView) -> Chart:
@@ -33,13 +34,15 @@ def best_tenth(view: ClassifierView) -> Chart:
     rows = view.rows[best]
     ranked = [view.space.names.index(name) for name in view.importances()]
     shown = [j for j in ranked if not np.isnan(rows[:, j]).any()][:_MOST_AXES]
-    chart = Chart("Best tenth of the trials", Axis("Parameter", limits=_UNIT), Axis(metric.title))
+    chart = Chart("Best tenth of the trials", Axis("Parameter"), Axis("Value of each parameter"))
     if not best or not shown:
         return dataclasses.replace(chart, message=NOTHING)
     values = np.array([plotted_value(view.trials[i]) for i in best], dtype=float)
     low, high = float(values.min()), float(values.max())
     columns = [view.space.axes[j].to_unit(rows[:, j]) for j in shown]
-    lines = np.column_stack([*columns, _scaled(values, low, high)])
+    rng = np.random.default_rng(0)
+    spread = np.column_stack(columns) + _JITTER * (rng.random((len(best), len(shown))) - 0.5)
+    lines = np.column_stack([np.clip(spread, 0.0, 1.0), _scaled(values, low, high)])
     axes = [Axis(view.space.names[j], ticks=ticks_of(view.space.axes[j])) for j in shown]
     parallel = Parallel(
         [*axes, Axis(metric.title, ticks=_value_ticks(low, high))],

@@ -79,16 +79,17 @@ def time_spent(study: optuna.Study) -> Chart:
     rows = _kernel_rows(finished) if is_kernel else _trial_rows(finished)
     longest = max((sum(part.seconds for part in parts) for parts in rows.values()), default=0.0)
     unit_s, unit = time_unit(longest)
-    labels = list(reversed(rows))
+    # The first row stands highest.
+    places = [(len(rows) - 1 - i, label) for i, label in enumerate(rows)]
     marks = [
         mark
-        for position, label in enumerate(labels)
+        for position, label in places
         for mark in _stacked(position, rows[label], unit_s, unit)
     ]
     return Chart(
         "Where the time went",
         Axis(f"Time [{unit}]", limits=(0.0, 1.02 * max(longest / unit_s, 1e-3))),
-        Axis("Spent by", ticks=list(enumerate(labels)), limits=(-0.6, len(labels) - 0.4)),
+        Axis("Spent by", ticks=places, limits=(-0.6, len(rows) - 0.4)),
         marks,
         "" if finished else _NOTHING,
     )

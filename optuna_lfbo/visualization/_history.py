@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
@@ -109,8 +110,8 @@ def best_so_far(study: optuna.Study, against: Against) -> Chart:
         Steps("best so far", *steps, RED),
     ]
     return Chart(
-        f"Best {metric.name.lower()} so far",
-        x,
+        f"Best {metric.name.lower()} over {against}",
+        dataclasses.replace(x, limits=(0.0, course.end or 1.0)),
         Axis(metric.title, log=is_wide(course.values)),
         marks if course.values else (),
         "" if course.values else NOTHING,
@@ -197,7 +198,7 @@ def comparison(studies: Studies, against: Against, speed_up: bool) -> Chart:
     title = titles.pop() if len(titles) == 1 else "Objective value"
     what = "speed-up over the default" if speed_up else "value"
     return Chart(
-        f"Best {what} so far",
+        f"Best {what} over {against}",
         x,
         Axis("Speed-up over the default [times]" if speed_up else title, log=is_wide(values)),
         marks,

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 
 from optuna_lfbo._text import one_line
 from optuna_lfbo.visualization._chart import (
@@ -21,9 +21,11 @@ from optuna_lfbo.visualization._chart import (
     Steps,
     Tiles,
 )
+from optuna_lfbo.visualization._style import PROBABILITY_COLOURS
 
 _SYMBOLS = {"circle": "o", "open": "o", "cross": "x"}
 _POINT_SIZE = 20.0
+_PROBABILITY = LinearSegmentedColormap.from_list("probability", PROBABILITY_COLOURS)
 
 
 def axes_of(chart: Chart) -> Axes:
@@ -42,7 +44,7 @@ def axes_of(chart: Chart) -> Axes:
         )
     if axes.get_legend_handles_labels()[1]:
         axes.legend(
-            loc="upper left", bbox_to_anchor=(0.0, -0.12), ncols=4, fontsize="small", frameon=False
+            loc="upper left", bbox_to_anchor=(0.0, -0.12), ncols=3, fontsize="small", frameon=False
         )
     return axes
 
@@ -115,7 +117,7 @@ def _(mark: Bars, axes: Axes) -> None:
 @_draw.register
 def _(mark: Tiles, axes: Axes) -> None:
     axes.grid(False)
-    mesh = axes.pcolormesh(mark.x, mark.y, mark.values, cmap="YlGn", vmin=0.0, vmax=1.0)
+    mesh = axes.pcolormesh(mark.x, mark.y, mark.values, cmap=_PROBABILITY, vmin=0.0, vmax=1.0)
     axes.figure.colorbar(mesh, ax=axes, label=_text(mark.title))
 
 

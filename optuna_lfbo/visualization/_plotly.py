@@ -19,7 +19,7 @@ from optuna_lfbo.visualization._chart import (
     Steps,
     Tiles,
 )
-from optuna_lfbo.visualization._style import BLACK, GREY
+from optuna_lfbo.visualization._style import BLACK, GREY, PROBABILITY_COLOURS
 
 _SYMBOLS = {"circle": "circle", "open": "circle-open", "cross": "x-thin-open"}
 _GRID = "#E5E5E5"
@@ -31,8 +31,9 @@ _LAYOUT: dict[str, Any] = {
     "plot_bgcolor": "white",
     "barmode": "overlay",
     "hovermode": "closest",
-    "margin": {"l": 75, "r": 25, "t": 60, "b": 60},
-    "legend": {"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0.0},
+    "showlegend": True,
+    "margin": {"l": 60, "r": 20, "t": 50, "b": 60},
+    "legend": {"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0.0},
 }
 _AXIS: dict[str, Any] = {
     "gridcolor": _GRID,
@@ -57,7 +58,7 @@ def figure_of(chart: Chart) -> go.Figure:
     layout = _LAYOUT | {"title": {"text": _text(chart.title), "x": 0.02, "xanchor": "left"}}
     if any(isinstance(mark, Parallel) for mark in chart.marks):
         # It has axes of its own, with their names above them.
-        layout["margin"] = {"l": 70, "r": 70, "t": 150, "b": 30}
+        layout["margin"] = {"l": 60, "r": 20, "t": 130, "b": 30}
     else:
         layout |= {"xaxis": _axis(chart.x), "yaxis": _axis(chart.y)}
         layout["shapes"] = [
@@ -78,9 +79,9 @@ def _text(text: str) -> str:
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
-    options = _AXIS | {"title": {"text": _text(axis.title)}}
+    options = _AXIS | {"title": {"text": _text(axis.title), "standoff": 10}}
     if axis.log:
-        options["type"] = "log"
+        options |= {"type": "log", "dtick": "D2"}
     if axis.ticks is not None:
         options |= {"tickmode": "array", **_ticks(axis)}
     if axis.limits is not None:
@@ -179,7 +180,7 @@ def _(mark: Tiles) -> dict[str, Any]:
         "z": [list(row) for row in mark.values],
         "zmin": 0.0,
         "zmax": 1.0,
-        "colorscale": "YlGn",
+        "colorscale": list(PROBABILITY_COLOURS),
         "colorbar": {"title": {"text": _text(mark.title), "side": "right"}},
         "hovertemplate": "%{z:.0%}<extra></extra>",
     }

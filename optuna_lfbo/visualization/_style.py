@@ -41,6 +41,9 @@ STATUS_COLOURS: Final = {
 }
 """By the status of a trial, or its state where it has none; in the order of legends."""
 
+# Light enough for points of any colour on top.
+PROBABILITY_COLOURS: Final = ("#FFFFFF", "#C7E9C0", "#74C476")
+
 _MOST_DECADES = 1.0
 
 
