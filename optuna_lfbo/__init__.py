@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from optuna_lfbo.importance import LFBOImportanceEvaluator
 from optuna_lfbo.sampler import LFBOSampler
 
 if TYPE_CHECKING:
     from optuna_lfbo.helion import helion_objective
 
-__all__ = ["LFBOSampler", "helion_objective"]
+__all__ = ["LFBOImportanceEvaluator", "LFBOSampler", "helion_objective"]
 
 
 def __getattr__(name: str) -> Any:

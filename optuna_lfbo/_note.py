@@ -50,7 +50,7 @@ def markdown_note(study: optuna.Study) -> str:
     parts = [
         f"# {code(kernel if isinstance(kernel, str) else study.study_name, most=100)}",
         _subject(study.study_name, attributes),
-        "## Best so far",
+        "## Best",
         _result(study, attributes, trials),
         "## Trials",
         _outcomes(trials),

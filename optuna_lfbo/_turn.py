@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 _STALE_S = 60.0
 """Seconds after which a worker that has not ended its turn counts as dead."""
-_SETTLE_S = 0.02
-"""Time for the notes of workers that take a turn at the same moment to overwrite each other."""
+_SETTLE_S = 0.05
+_SETTLE_WRITES = 3.0
+"""Time, and that of so many writes, in which the notes of workers that begin at the same moment
+overwrite each other."""
 
 
 class Turn:
@@ -41,8 +43,9 @@ class Turn:
         holder, age, is_done = self._read()
         if holder not in (None, self._me) and age < (interval if is_done else _STALE_S):
             return False
+        started = time.monotonic()
         self._write(is_done=False)
-        time.sleep(_SETTLE_S)
+        time.sleep(_SETTLE_S + _SETTLE_WRITES * (time.monotonic() - started))
         return self._read()[0] == self._me
 
     def end(self) -> None:

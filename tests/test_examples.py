@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import optuna
+import optuna_dashboard
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -60,6 +61,19 @@ def test_a_kernel_is_tuned_inside_helion(
     found = re.findall(r"^softmax-32x256-\S+: (\d+) trials, best", capsys.readouterr().out, re.M)
     first, second = map(int, found)
     assert 2 <= first < second
+
+
+def test_the_page_of_a_study_is_filled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    example = importlib.import_module("tune_helion_kernel")
+    monkeypatch.setitem(example.CPU_SHAPES, "matmul", [(16, 128), (128, 128)])
+    storage = f"sqlite:///{tmp_path}/tuning.db"
+    load("dashboard").main(["--trials", "2", "--storage", storage])
+    assert f"optuna-dashboard {storage}" in capsys.readouterr().out
+    study = optuna.load_study(study_name=None, storage=storage)
+    assert "# `matmul`" in optuna_dashboard.get_note(study)
 
 
 def test_tuning_a_triton_kernel(tmp_path: Path) -> None:
