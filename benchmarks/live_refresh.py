@@ -20,7 +20,7 @@ from examples.tune_helion_kernel import matmul
 from optuna_lfbo.dashboard import DashboardCallback, refresh
 from optuna_lfbo.helion import tune
 
-_SIZES = (100, 1000, 3000)
+_SIZES = (100, 1000)
 _N_PARAMS = 15
 
 

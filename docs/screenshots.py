@@ -98,7 +98,6 @@ def take(study: optuna.Study, storage: str, folder: Path) -> None:
         pages = f"{address}/studies/{study._study_id}"
         page.goto(pages)
         show_plots(page)
-        page.screenshot(path=folder / "dashboard_study.png")
         page.screenshot(
             path=folder / "dashboard_plots.png", clip=_around_plots(page), full_page=True
         )

@@ -14,7 +14,7 @@ from optuna_lfbo.visualization._chart import Axis, Chart, Parallel
 from optuna_lfbo.visualization._classifier import trial_text
 from optuna_lfbo.visualization._history import NOTHING
 from optuna_lfbo.visualization._style import plotted_value, rounded
-from optuna_lfbo.visualization._units import ticks_of
+from optuna_lfbo.visualization._units import short_name, ticks_of
 
 if TYPE_CHECKING:
     from optuna_lfbo._space import Array
@@ -43,7 +43,9 @@ def best_tenth(view: ClassifierView) -> Chart:
     rng = np.random.default_rng(0)
     spread = np.column_stack(columns) + _JITTER * (rng.random((len(best), len(shown))) - 0.5)
     lines = np.column_stack([np.clip(spread, 0.0, 1.0), _scaled(values, low, high)])
-    axes = [Axis(view.space.names[j], ticks=ticks_of(view.space.axes[j])) for j in shown]
+    axes = [
+        Axis(short_name(view.space.names[j]), ticks=ticks_of(view.space.axes[j])) for j in shown
+    ]
     parallel = Parallel(
         [*axes, Axis(metric.title, ticks=_value_ticks(low, high))],
         [[rounded(position) for position in line] for line in lines],

@@ -21,10 +21,10 @@ from optuna_lfbo.visualization._style import (
     LIGHT,
     ORANGE,
     RED,
-    is_wide,
     plotted_value,
     rounded,
     single_metric,
+    value_axis,
 )
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def best_so_far(study: optuna.Study, against: Against) -> Chart:
     return Chart(
         f"Best {metric.name.lower()} over {against}",
         dataclasses.replace(x, limits=(0.0, course.end or 1.0)),
-        Axis(metric.title, log=is_wide(course.values)),
+        value_axis(metric.title, course.values),
         marks if course.values else (),
         "" if course.values else NOTHING,
     )
@@ -200,7 +200,7 @@ def comparison(studies: Studies, against: Against, speed_up: bool) -> Chart:
     return Chart(
         f"Best {what} over {against}",
         x,
-        Axis("Speed-up over the default [times]" if speed_up else title, log=is_wide(values)),
+        value_axis("Speed-up over the default [times]" if speed_up else title, values),
         marks,
         "" if marks else NOTHING,
     )

@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.ticker import NullFormatter
 
 from optuna_lfbo._text import one_line
 from optuna_lfbo.visualization._chart import (
@@ -61,6 +62,7 @@ def _set_axis(axes: Axes, which: str, axis: Axis) -> None:
     if axis.log:
         axes.set(**{f"{which}scale": "log"})
     if axis.ticks is not None:
+        (axes.xaxis if which == "x" else axes.yaxis).set_minor_formatter(NullFormatter())
         axes.set(
             **{
                 f"{which}ticks": [position for position, _ in axis.ticks],

@@ -81,7 +81,7 @@ def _text(text: str) -> str:
 def _axis(axis: Axis) -> dict[str, Any]:
     options = _AXIS | {"title": {"text": _text(axis.title), "standoff": 10}}
     if axis.log:
-        options |= {"type": "log", "dtick": "D2"}
+        options["type"] = "log"
     if axis.ticks is not None:
         options |= {"tickmode": "array", **_ticks(axis)}
     if axis.limits is not None:
@@ -208,5 +208,7 @@ def _(mark: Parallel) -> dict[str, Any]:
         "dimensions": dimensions,
         "line": line,
         "labelangle": -20,
+        "labelfont": {"size": 11},
+        "tickfont": {"size": 11},
         "labelside": "top",
     }

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from optuna_lfbo._trials import finite_value, metric_of
 from optuna_lfbo._view import ClassifierView
+from optuna_lfbo.visualization._chart import Axis
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import optuna
     from optuna.trial import FrozenTrial
 
@@ -44,7 +47,8 @@ STATUS_COLOURS: Final = {
 # Light enough for points of any colour on top.
 PROBABILITY_COLOURS: Final = ("#FFFFFF", "#C7E9C0", "#74C476")
 
-_MOST_DECADES = 1.0
+_LEAST_DECADES = 0.7
+_MOST_DIVIDED = 5
 
 
 def rounded(number: float) -> float:
@@ -52,11 +56,18 @@ def rounded(number: float) -> float:
     return float(f"{number:.6g}")
 
 
-def is_wide(values: list[float]) -> bool:
-    """Whether values are better shown on a logarithmic axis."""
+def value_axis(title: str, values: Sequence[float]) -> Axis:
+    """The axis of values, which is logarithmic where they are of different magnitudes."""
     if not values or min(values) <= 0.0:
-        return False
-    return math.log10(max(values)) - math.log10(min(values)) > _MOST_DECADES
+        return Axis(title)
+    low, high = math.log10(min(values)), math.log10(max(values))
+    if high - low < _LEAST_DECADES:
+        return Axis(title)
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    # Libraries leave out the digits of all but powers of ten.
+    leading = (1, 2, 5) if len(decades) <= _MOST_DIVIDED else (1,)
+    numbers = [digit * 10.0**decade for decade in decades for digit in leading]
+    return Axis(title, log=True, ticks=[(number, f"{number:g}") for number in numbers])
 
 
 def single_metric(study: optuna.Study) -> Metric:

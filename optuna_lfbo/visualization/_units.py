@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _MOST_POINTS = 16
 _MOST_TICKS = 9
 _LONGEST_LABEL = 24
+_LONGEST_NAME = 20
 
 
 def grid_of(axis: Axis, most: int = _MOST_POINTS) -> Array:
@@ -38,6 +39,15 @@ def ticks_of(axis: Axis) -> list[tuple[float, str]]:
     labels = [_label(axis.decode(position)) for position in grid]
     units = axis.to_unit(grid)
     return [(float(unit), label) for unit, label in zip(units, labels, strict=True)]
+
+
+def short_name(name: str) -> str:
+    """A parameter's name without its middle, where names stand close to each other."""
+    line = one_line(name)
+    if len(line) <= _LONGEST_NAME:
+        return line
+    n_last = _LONGEST_NAME // 2
+    return f"{line[: _LONGEST_NAME - n_last - 1]}…{line[-n_last:]}"
 
 
 def _label(value: Any) -> str:
