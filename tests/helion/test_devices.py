@@ -22,10 +22,18 @@ if TYPE_CHECKING:
 
 def test_two_workers_share_one_study() -> None:
     args = tensors((16, 128), (128, 128))
-    result = tune(pallas(matmul), args, devices=["cpu", "cpu"], n_trials=8)
+    told: list[int] = []
+    result = tune(
+        pallas(matmul),
+        args,
+        devices=["cpu", "cpu"],
+        n_trials=8,
+        callbacks=[lambda study, trial: told.append(trial.number)],
+    )
     assert result.stop_reason == "8 trials"
     trials = [trial for trial in result.study.trials if trial.state != TrialState.WAITING]
     assert all(trial.state.is_finished() for trial in trials)
+    assert sorted(told) == [trial.number for trial in trials]
     measured = [t for t in trials if t.user_attrs["status"] not in ("duplicate", "rejected")]
     assert 0 < len(measured) <= 8
     assert len({str(trial.user_attrs["config"]) for trial in measured}) == len(measured)
