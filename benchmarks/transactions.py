@@ -16,7 +16,7 @@ from optuna_lfbo.helion.tuner import conduct
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-N_TRIALS = 200
+N_TRIALS = 100
 
 
 def pipeline(task: SleepingTask, study: optuna.Study) -> None:
