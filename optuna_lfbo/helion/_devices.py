@@ -20,6 +20,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 from tqdm import tqdm
 
+from optuna_lfbo.helion._patience import patiently
 from optuna_lfbo.helion._study import best_latency
 from optuna_lfbo.helion.exceptions import KernelError
 
@@ -280,7 +281,8 @@ class _News:
                 self._told(trial)
 
     def _ended(self) -> list[FrozenTrial]:
-        return [t for t in self._study.get_trials(deepcopy=False) if t.state.is_finished()]
+        trials = patiently(self._study.get_trials, deepcopy=False)
+        return [trial for trial in trials if trial.state.is_finished()]
 
 
 def _wait(
@@ -298,12 +300,14 @@ def _wait(
     )
     with bar:
         shown_at = time.monotonic()
-        while not all(worker.has_ended for worker in workers) and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
+        while time.monotonic() < deadline:
             for worker in workers:
                 if worker.has_died:
                     _logger.warning(f"The {worker} has died, and another one takes its place.")
                     worker.start()
+            if all(worker.has_ended for worker in workers):
+                break
+            time.sleep(_POLL_S)
             if time.monotonic() - shown_at > _SHOW_S:
                 news.tell()
                 if show_progress:
@@ -313,7 +317,8 @@ def _wait(
 
 
 def _show(bar: Any, study: optuna.Study) -> None:
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+    finished = (TrialState.COMPLETE, TrialState.FAIL)
+    trials = patiently(study.get_trials, deepcopy=False, states=finished)
     n_failed = sum(trial.state == TrialState.FAIL for trial in trials)
     best = best_latency(study)
     bar.set_postfix_str(f"best {best:.4g}, {n_failed} failed" if best else f"{n_failed} failed")
@@ -324,4 +329,5 @@ def _reason(reports: Sequence[dict[str, Any]]) -> str:
     reasons = [report["reason"] for report in reports if "reason" in report]
     if not reasons:
         raise KernelError("; ".join(dict.fromkeys(report["error"] for report in reports)))
-    return str(reasons[-1])
+    # One that somebody has interrupted does not speak for all.
+    return str(min(reasons, key=lambda reason: reason == "interrupted"))
