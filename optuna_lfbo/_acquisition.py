@@ -68,14 +68,19 @@ def pick_batch(model: RankModel, pending: Array, candidates: Array, n_picks: int
     return picks
 
 
-def farthest(candidates: Array, taken: Array) -> int:
+def farthest(candidates: Array, taken: Array, periods: Array) -> int:
     """Index of the candidate farthest from its nearest taken point (Mitchell's best candidate).
+
+    An axis with a period is a circle: without ends, no corner is farther than the middle.
 
     Args:
         candidates: Features, shape ``(m, n_features)``.
         taken: Features, ``NaN`` where unknown, shape ``(p, n_features)``.
+        periods: Distance after which a feature is the same again, or infinity. Shape
+            ``(n_features,)``.
     """
     if len(taken) == 0:
         return 0
     gaps = np.abs(candidates[:, None, :] - taken[None, :, :])
+    gaps = np.minimum(gaps, periods - gaps)
     return int(np.argmax(np.nansum(gaps, axis=2).min(axis=1)))

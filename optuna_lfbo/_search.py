@@ -10,6 +10,7 @@ import numpy as np
 
 from optuna_lfbo._acquisition import farthest, log_expected_improvement, pick_batch
 from optuna_lfbo._canonical import Representatives
+from optuna_lfbo._conditions import Conditions
 from optuna_lfbo._history import Table, Tried, pending_rows
 from optuna_lfbo._kernel import RankModel
 from optuna_lfbo._labels import label
@@ -98,6 +99,7 @@ class Search:
         self._representatives = Representatives(space, canonical)
         self._table = Table(space, direction, self._representatives)
         self._models: tuple[Forest, RankModel] | None = None
+        self._conditions = Conditions(space, self._table.rows)
         self._n_fitted = 0
         self._best = np.inf
         self._queue: deque[Array] = deque()
@@ -123,7 +125,8 @@ class Search:
         if len(candidates) == 0:
             return None
         taken = self.space.features(np.concatenate([self._table.rows, pending]))
-        choice: Array = candidates[farthest(self.space.features(candidates), taken)]
+        features = self.space.features(candidates)
+        choice: Array = candidates[farthest(features, taken, self.space.feature_periods)]
         return choice
 
     def _best_move(self, pending: Array, blocked: Tried, rng: np.random.Generator) -> Array | None:
@@ -136,7 +139,8 @@ class Search:
                 candidates = self._represented(model, candidates, blocked)
             if len(candidates) == 0:
                 return None
-            picks = pick_batch(model, pending, candidates, self._settings.batch_size)
+            running, seen = map(self._conditions.without_absent, (pending, candidates))
+            picks = pick_batch(model, running, seen, self._settings.batch_size)
             self._queue.extend(candidates[i] for i in picks)
             row = self._queued(blocked)
         return row
@@ -159,16 +163,21 @@ class Search:
             self._best = best
         growth = len(losses) - self._n_fitted
         if self._models is None or growth >= max(1.0, s.refit_growth * len(losses)):
-            rows = self._table.rows
-            seed = int(rng.integers(2**31))
-            forest = Forest(self.space.features(rows), label(losses, s.quantile), seed, s.n_trees)
-            start = self._models[1].hyperparameters if self._models else None
-            some = _telling(losses, s.n_kernel_trials, rng)
-            model = RankModel(self.space, rows[some], losses[some], start, s.n_kernel_steps)
-            self._models = forest, model
+            self._models = self._fitted_models(rng)
             self._n_fitted = len(losses)
             self._queue.clear()
         return self._models
+
+    def _fitted_models(self, rng: np.random.Generator) -> tuple[Forest, RankModel]:
+        s = self._settings
+        rows, losses = self._table.rows, self._table.losses
+        self._conditions = Conditions(self.space, rows[np.isfinite(losses)])
+        seed = int(rng.integers(2**31))
+        forest = Forest(self.space.features(rows), label(losses, s.quantile), seed, s.n_trees)
+        start = self._models[1].hyperparameters if self._models else None
+        some = _telling(losses, s.n_kernel_trials, rng)
+        model = RankModel(self.space, rows[some], losses[some], start, s.n_kernel_steps)
+        return forest, model
 
     def _candidates(self, forest: Forest, blocked: Tried, rng: np.random.Generator) -> Array:
         """Untried moves and random configurations that pass the forest's filter."""
@@ -179,9 +188,12 @@ class Search:
         rows, losses = self._table.rows[here], self._table.losses[here]
         best = self.space.complete(select_incumbents(rows, losses, s.n_best, n_changes), rng)
         moves = propose(self.space, best, s.n_moves if len(best) else 0, s.radius, rng)
-        candidates = np.concatenate([moves, self.space.sample(rng, s.n_random)])
-        candidates = self._open(np.where(np.isnan(fixed), candidates, fixed), blocked)
-        scores = forest.score(self.space.features(candidates))
+        anywhere = np.concatenate([moves, self.space.sample(rng, s.n_random)])
+        candidates = self._open(np.where(np.isnan(fixed), anywhere, fixed), blocked)
+        if len(candidates) == 0:  # the branch is exhausted
+            candidates = self._open(anywhere, blocked)
+        seen = self._conditions.without_absent(candidates)
+        scores = forest.score(self.space.features(seen))
         n_kept = int(np.ceil(s.kept_share * len(candidates)))
         kept: Array = candidates[np.sort(np.argsort(-scores, kind="stable")[:n_kept])]
         return kept
@@ -210,7 +222,7 @@ class Search:
         Not of all candidates, for ``canonical`` may be slow.
         """
         n = self._settings.n_representatives
-        mean, variance, _ = model.posterior(candidates)
+        mean, variance, _ = model.posterior(self._conditions.without_absent(candidates))
         order = np.argsort(-log_expected_improvement(mean, variance, model.best), kind="stable")
         found = candidates[:0]
         for start in range(0, len(order), n):
