@@ -23,14 +23,18 @@ def log_expected_improvement(mean: Array, variance: Array, best: float) -> Array
     deviation = np.sqrt(variance)
     u = (best - mean) / deviation
     log_density = -0.5 * u * u - _LOG_SQRT_2PI
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        above = np.logaddexp(log_density, np.log(u) + log_ndtr(u))
         # phi + u Phi = phi (1 + u Phi / phi), which tends to phi / u^2 far below.
         near = log_density + np.log1p(u * np.exp(log_ndtr(u) - log_density))
         far = log_density - 2.0 * np.log(np.abs(u))
-    return np.asarray(np.where(u > -8.0, near, far) + np.log(deviation))
+    logs = np.select([u > 0.0, u > -8.0], [above, near], far)
+    return np.asarray(logs + np.log(deviation))
 
 
-def pick_batch(model: RankModel, pending: Array, candidates: Array, n_picks: int) -> list[int]:
+def pick_batch(
+    model: RankModel, pending: Array, candidates: Array, goal: float, n_picks: int
+) -> list[int]:
     """Pick the candidates of largest expected improvement, one after the other.
 
     Pending trials and earlier picks count as if they had come out as predicted (the kriging
@@ -40,6 +44,7 @@ def pick_batch(model: RankModel, pending: Array, candidates: Array, n_picks: int
         model: Predicts the scores.
         pending: Rows of running trials, shape ``(p, d)``.
         candidates: Rows, shape ``(m, d)``.
+        goal: Score to improve on; a pending trial or a pick that is better takes its place.
         n_picks: How many to pick, or all if there are fewer.
 
     Returns:
@@ -47,7 +52,7 @@ def pick_batch(model: RankModel, pending: Array, candidates: Array, n_picks: int
     """
     rows = np.concatenate([pending, candidates])
     mean, variance, factors = model.posterior(rows)
-    n_pending, lowest = len(pending), model.best
+    n_pending, lowest = len(pending), goal
 
     def believe(i: int) -> None:
         nonlocal variance, factors, lowest

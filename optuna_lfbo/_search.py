@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,7 +16,7 @@ from optuna_lfbo._history import Table, Tried, pending_rows
 from optuna_lfbo._kernel import RankModel
 from optuna_lfbo._labels import label
 from optuna_lfbo._model import Forest
-from optuna_lfbo._moves import propose, select_incumbents
+from optuna_lfbo._moves import n_changes, propose, select_incumbents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +46,10 @@ class Settings:
         n_moves: Moves from them, in a ranking.
         n_random: Random configurations among the candidates.
         branch_share: Share of the rankings in a conditional space that keep to one branch.
+        n_niches: Good configurations far from one another whose surroundings are searched.
+        niche_distance: How far, as a share of the listed parameters.
+        niche_patience: Trials in vain before niches are searched; after twice as many, in every
+            other ranking.
         radius: Largest step of a move, as a share of an ordered axis.
         kept_share: Share of the candidates that pass the forest's filter.
         batch_size: Picks of a ranking.
@@ -62,6 +67,9 @@ class Settings:
     n_moves: int = 500
     n_random: int = 100
     branch_share: float = 0.5
+    n_niches: int = 6
+    niche_distance: float = 1 / 3
+    niche_patience: int = 10
     radius: float = 0.3
     kept_share: float = 0.5
     batch_size: int = 5
@@ -69,7 +77,22 @@ class Settings:
     n_kernel_trials: int = 200
     n_kernel_steps: int = 3
     n_startup_candidates: int = 32
-    n_representatives: int = 32
+    n_representatives: int = 16
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where the moves of a ranking start from.
+
+    Attributes:
+        incumbents: The best configurations there, shape ``(k, d)``.
+        fixed: Positions to keep to, ``NaN`` where any is good, shape ``(d,)``.
+        is_niche: Whether it is not where the best trial is.
+    """
+
+    incumbents: Array
+    fixed: Array
+    is_niche: bool
 
 
 class Search:
@@ -134,13 +157,15 @@ class Search:
         forest, model = self._up_to_date_models(rng)
         row = self._queued(blocked)
         if row is None:
-            candidates = self._candidates(forest, blocked, rng)
+            start = self._start(rng)
+            goal = self._goal(model, start)
+            candidates = self._candidates(start, forest, blocked, rng)
             if self._representatives.are_given and len(candidates):
-                candidates = self._represented(model, candidates, blocked)
+                candidates = self._represented(model, goal, candidates, blocked)
             if len(candidates) == 0:
                 return None
             running, seen = map(self._conditions.without_absent, (pending, candidates))
-            picks = pick_batch(model, running, seen, self._settings.batch_size)
+            picks = pick_batch(model, running, seen, goal, self._settings.batch_size)
             self._queue.extend(candidates[i] for i in picks)
             row = self._queued(blocked)
         return row
@@ -179,19 +204,49 @@ class Search:
         model = RankModel(self.space, rows[some], losses[some], start, s.n_kernel_steps)
         return forest, model
 
-    def _candidates(self, forest: Forest, blocked: Tried, rng: np.random.Generator) -> Array:
+    def _start(self, rng: np.random.Generator) -> _Start:
+        """Where the moves of a ranking start from."""
+        fixed = self._branch(rng)
+        rows, losses = self._table.rows, self._table.losses
+        niche = self._niche(rng) if np.isnan(fixed).all() else None
+        here = ~(rows != fixed)[:, ~np.isnan(fixed)].any(axis=1) if niche is None else niche
+        distance = min(2, len(self.space.axes))
+        best = select_incumbents(rows[here], losses[here], self._settings.n_best, distance)
+        return _Start(self.space.complete(best, rng), fixed, is_niche=niche is not None)
+
+    def _niche(self, rng: np.random.Generator) -> NDArray[np.bool_] | None:
+        """The trials around a good configuration that is far from the best, shape ``(n,)``.
+
+        The longer the best has not been beaten, the more rankings go elsewhere: what its
+        surroundings have to give is found by then, and another place may have more.
+
+        Returns:
+            None for the surroundings of the best.
+        """
+        listed = [j for j, axis in enumerate(self.space.axes) if axis.is_listed]
+        rows, losses = self._table.rows[:, listed], self._table.losses
+        n_vain = len(losses) - 1 - int(np.argmin(losses))
+        if rng.random() >= 1.0 - self._settings.niche_patience / max(n_vain, 1):
+            return None
+        distance = max(2, math.ceil(self._settings.niche_distance * len(listed)))
+        centres = select_incumbents(rows, losses, self._settings.n_niches, distance)
+        if len(centres) < 2:
+            return None
+        nearest = np.argmin([n_changes(rows, centre) for centre in centres], axis=0)
+        return np.asarray(nearest == rng.integers(1, len(centres)))
+
+    def _candidates(
+        self, start: _Start, forest: Forest, blocked: Tried, rng: np.random.Generator
+    ) -> Array:
         """Untried moves and random configurations that pass the forest's filter."""
         s = self._settings
-        fixed = self._branch(rng)
-        n_changes = min(2, len(self.space.axes))
-        here = ~(self._table.rows != fixed)[:, ~np.isnan(fixed)].any(axis=1)
-        rows, losses = self._table.rows[here], self._table.losses[here]
-        best = self.space.complete(select_incumbents(rows, losses, s.n_best, n_changes), rng)
-        moves = propose(self.space, best, s.n_moves if len(best) else 0, s.radius, rng)
-        anywhere = np.concatenate([moves, self.space.sample(rng, s.n_random)])
-        candidates = self._open(np.where(np.isnan(fixed), anywhere, fixed), blocked)
-        if len(candidates) == 0:  # the branch is exhausted
-            candidates = self._open(anywhere, blocked)
+        n_moves = s.n_moves if len(start.incumbents) else 0
+        moves = propose(self.space, start.incumbents, n_moves, s.radius, rng)
+        n_random = 0 if start.is_niche else s.n_random
+        anywhere = np.concatenate([moves, self.space.sample(rng, n_random)])
+        candidates = self._open(np.where(np.isnan(start.fixed), anywhere, start.fixed), blocked)
+        if len(candidates) == 0:  # the branch or the niche is exhausted
+            candidates = self._open(self.space.sample(rng, s.n_moves), blocked)
         seen = self._conditions.without_absent(candidates)
         scores = forest.score(self.space.features(seen))
         n_kept = int(np.ceil(s.kept_share * len(candidates)))
@@ -216,14 +271,24 @@ class Search:
                 fixed[root] = self.space.axes[root].sample(rng, 1)[0]
         return fixed
 
-    def _represented(self, model: RankModel, candidates: Array, blocked: Tried) -> Array:
+    def _goal(self, model: RankModel, start: _Start) -> float:
+        """Score to improve on: that of the best trial, or of the best in a niche."""
+        if not start.is_niche:
+            return model.best
+        known = self._conditions.without_absent(start.incumbents)
+        return float(model.posterior(known).mean.min())
+
+    def _represented(
+        self, model: RankModel, goal: float, candidates: Array, blocked: Tried
+    ) -> Array:
         """Untried representatives of the candidates, from the most promising one on.
 
         Not of all candidates, for ``canonical`` may be slow.
         """
         n = self._settings.n_representatives
         mean, variance, _ = model.posterior(self._conditions.without_absent(candidates))
-        order = np.argsort(-log_expected_improvement(mean, variance, model.best), kind="stable")
+        promise = log_expected_improvement(mean, variance, goal)
+        order = np.argsort(-promise, kind="stable")
         found = candidates[:0]
         for start in range(0, len(order), n):
             some = self._representatives.of_rows(candidates[order[start : start + n]])

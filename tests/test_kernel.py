@@ -95,7 +95,7 @@ def test_expected_improvement_and_its_far_tail() -> None:
     expected = np.log(deviation * (u * norm.cdf(u) + norm.pdf(u)))
     variance = np.full(3, deviation**2)
     assert log_expected_improvement(mean, variance, best) == pytest.approx(expected, rel=1e-6)
-    tail = log_expected_improvement(np.linspace(5, 5000, 999), np.ones(999), 0.0)
+    tail = log_expected_improvement(np.linspace(-5000, 5000, 999), np.ones(999), 0.0)
     assert np.isfinite(tail).all()
     assert (np.diff(tail) < 0).all()
 
@@ -105,15 +105,15 @@ def test_picks_keep_apart_from_pending_trials_and_each_other() -> None:
     rows, losses = np.array([[0.0], [0.5], [1.0]]), np.array([1.0, 0.0, 1.0])
     model = RankModel(space, rows, losses, None, 5)
     candidates = np.array([[0.25], [0.2501], [0.749], [0.75]])
-    first, second = pick_batch(model, np.empty((0, 1)), candidates, 2)
+    first, second = pick_batch(model, np.empty((0, 1)), candidates, model.best, 2)
     assert (candidates[first] < 0.5) != (candidates[second] < 0.5)
-    (other,) = pick_batch(model, candidates[[first]], candidates, 1)
+    (other,) = pick_batch(model, candidates[[first]], candidates, model.best, 1)
     assert other == second
 
 
 def test_there_are_no_more_picks_than_candidates() -> None:
     model, rows, _ = model_of(20)
-    assert sorted(pick_batch(model, np.empty((0, 3)), rows[:2], 5)) == [0, 1]
+    assert sorted(pick_batch(model, np.empty((0, 3)), rows[:2], model.best, 5)) == [0, 1]
 
 
 def test_the_farthest_candidate() -> None:
