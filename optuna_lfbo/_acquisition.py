@@ -23,14 +23,18 @@ def log_expected_improvement(mean: Array, variance: Array, best: float) -> Array
     deviation = np.sqrt(variance)
     u = (best - mean) / deviation
     log_density = -0.5 * u * u - _LOG_SQRT_2PI
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        above = np.logaddexp(log_density, np.log(u) + log_ndtr(u))
         # phi + u Phi = phi (1 + u Phi / phi), which tends to phi / u^2 far below.
         near = log_density + np.log1p(u * np.exp(log_ndtr(u) - log_density))
         far = log_density - 2.0 * np.log(np.abs(u))
-    return np.asarray(np.where(u > -8.0, near, far) + np.log(deviation))
+    logs = np.select([u > 0.0, u > -8.0], [above, near], far)
+    return np.asarray(logs + np.log(deviation))
 
 
-def pick_batch(model: RankModel, pending: Array, candidates: Array, n_picks: int) -> list[int]:
+def pick_batch(
+    model: RankModel, pending: Array, candidates: Array, goal: float, n_picks: int
+) -> list[int]:
     """Pick the candidates of largest expected improvement, one after the other.
 
     Pending trials and earlier picks count as if they had come out as predicted (the kriging
@@ -40,6 +44,7 @@ def pick_batch(model: RankModel, pending: Array, candidates: Array, n_picks: int
         model: Predicts the scores.
         pending: Rows of running trials, shape ``(p, d)``.
         candidates: Rows, shape ``(m, d)``.
+        goal: Score to improve on; a pending trial or a pick that is better takes its place.
         n_picks: How many to pick, or all if there are fewer.
 
     Returns:
@@ -47,7 +52,7 @@ def pick_batch(model: RankModel, pending: Array, candidates: Array, n_picks: int
     """
     rows = np.concatenate([pending, candidates])
     mean, variance, factors = model.posterior(rows)
-    n_pending, lowest = len(pending), model.best
+    n_pending, lowest = len(pending), goal
 
     def believe(i: int) -> None:
         nonlocal variance, factors, lowest
@@ -68,14 +73,19 @@ def pick_batch(model: RankModel, pending: Array, candidates: Array, n_picks: int
     return picks
 
 
-def farthest(candidates: Array, taken: Array) -> int:
+def farthest(candidates: Array, taken: Array, periods: Array) -> int:
     """Index of the candidate farthest from its nearest taken point (Mitchell's best candidate).
+
+    An axis with a period is a circle: without ends, no corner is farther than the middle.
 
     Args:
         candidates: Features, shape ``(m, n_features)``.
         taken: Features, ``NaN`` where unknown, shape ``(p, n_features)``.
+        periods: Distance after which a feature is the same again, or infinity. Shape
+            ``(n_features,)``.
     """
     if len(taken) == 0:
         return 0
     gaps = np.abs(candidates[:, None, :] - taken[None, :, :])
+    gaps = np.minimum(gaps, periods - gaps)
     return int(np.argmax(np.nansum(gaps, axis=2).min(axis=1)))

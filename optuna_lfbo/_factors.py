@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _NEAR = 0.6
 """Distance, as a share of a listed axis, over which values are alike."""
 
-_MOST_STAND_INS = 4
-"""Values that stand for a missing one."""
+_ASIDE = 0.5
+"""Distance of a missing value from the middle of a smooth axis, square to the axis."""
 
 
 class Pairs(Protocol):
@@ -48,15 +48,12 @@ def make_factor(axis: Axis) -> Factor:
 
 
 class _Listed:
-    """Factor of an axis whose values are told apart."""
+    """Factor of an axis whose values are told apart; a missing one is a value, too."""
 
     bounds = (-6.0, 6.0)
 
     def __init__(self, axis: Axis) -> None:
         self._ordered = axis.ordered
-        assert axis.size is not None
-        positions = np.linspace(0, axis.size - 1, min(axis.size, _MOST_STAND_INS)).round()
-        self._stand_ins = axis.to_unit(positions)
 
     def prior(self, d: int) -> float:
         relevance = min(0.9, 6.0 / d)
@@ -65,11 +62,14 @@ class _Listed:
     def pairs(self, a: Array, b: Array) -> Pairs:
         a, rows = np.unique(a, return_inverse=True)
         b, columns = np.unique(b, return_inverse=True)
-        gaps = _Gaps.between(a, b, self._stand_ins)
-        similarity = np.where(gaps.table < 1e-9, 1.0, 0.0)
+        gaps = np.abs(a[:, None] - b[None, :])
+        similarity = np.where(gaps < 1e-9, 1.0, 0.0)
         if self._ordered:
-            similarity = 0.1 * similarity + 0.9 * np.exp(-gaps.table / _NEAR)
-        return _ListedPairs(gaps.mixed(similarity), rows, columns)
+            similarity = 0.1 * similarity + 0.9 * np.exp(-gaps / _NEAR)
+        both_missing = np.isnan(a)[:, None] & np.isnan(b)[None, :]
+        similarity[np.isnan(gaps)] = 0.0
+        similarity[both_missing] = 1.0
+        return _ListedPairs(similarity, rows, columns)
 
 
 class _ListedPairs(NamedTuple):
@@ -98,77 +98,37 @@ class _ListedPairs(NamedTuple):
 
 
 class _Smooth:
-    """Factor of an axis on which only distance counts."""
+    """Factor of an axis on which only distance counts; a missing value lies beside the axis."""
 
     bounds = (math.log(0.01), math.log(100.0))
-    _stand_ins = (np.arange(_MOST_STAND_INS) + 0.5) / _MOST_STAND_INS
 
     def prior(self, d: int) -> float:
         return math.log(0.25 * math.sqrt(d))
 
     def pairs(self, a: Array, b: Array) -> Pairs:
-        return _SmoothPairs(_Gaps.between(a, b, self._stand_ins))
+        beside = np.isnan(a)[:, None] != np.isnan(b)[None, :]
+        a, b = (np.where(np.isnan(x), 0.5, x) for x in (a, b))
+        gaps = np.abs(a[:, None] - b[None, :])
+        return _SmoothPairs(np.hypot(gaps, _ASIDE * beside) if beside.any() else gaps)
 
 
 class _SmoothPairs(NamedTuple):
-    """Pairs on a smooth axis; the hyperparameter is the logarithm of the length scale."""
+    """Pairs on a smooth axis; the hyperparameter is the logarithm of the length scale.
 
-    gaps: _Gaps
+    Attributes:
+        gaps: Distances, shape ``(n, m)``.
+    """
+
+    gaps: Array
 
     def value(self, theta: float) -> Array:
         """Matern 5/2."""
         s = self._scaled(theta)
-        return self.gaps.mixed((1.0 + s * (1.0 + s / 3.0)) * np.exp(-s))
+        return np.asarray((1.0 + s * (1.0 + s / 3.0)) * np.exp(-s))
 
     def log_slope(self, theta: float) -> Array:
         s = self._scaled(theta)
-        value, slope = 1.0 + s * (1.0 + s / 3.0), s * s * (1.0 + s) / 3.0
-        if not self.gaps.any_missing:
-            return slope / value
-        decay = np.exp(-s)
-        slope, value = self.gaps.mixed(slope * decay), self.gaps.mixed(value * decay)
-        return slope / np.maximum(value, 1e-300)
+        return np.asarray(s * s * (1.0 + s) / (3.0 + s * (3.0 + s)))
 
     def _scaled(self, theta: float) -> Array:
-        return self.gaps.table * (math.sqrt(5.0) * math.exp(-theta))
-
-
-class _Gaps(NamedTuple):
-    """Distances of ``n`` times ``m`` pairs of values on one axis, some of them missing.
-
-    A missing value is a mixture of stand-ins from all over the axis, which keeps the kernel
-    positive definite.
-
-    Attributes:
-        table: Distances, with a row and a column for each stand-in after those of the values,
-            shape ``(n + k, m + l)``.
-        missing_rows: Which values are missing, shape ``(n,)``.
-        missing_columns: The same, shape ``(m,)``.
-    """
-
-    table: Array
-    missing_rows: NDArray[np.bool_]
-    missing_columns: NDArray[np.bool_]
-
-    @classmethod
-    def between(cls, a: Array, b: Array, stand_ins: Array) -> _Gaps:
-        """Distances of unit coordinates of shapes ``(n,)`` and ``(m,)``."""
-        missing = np.isnan(a), np.isnan(b)
-        a, b = (
-            np.concatenate([np.where(gone, 0.0, x), stand_ins]) if gone.any() else x
-            for x, gone in zip((a, b), missing, strict=True)
-        )
-        return cls(np.abs(a[:, None] - b[None, :]), *missing)
-
-    @property
-    def any_missing(self) -> bool:
-        return bool(self.missing_rows.any() or self.missing_columns.any())
-
-    def mixed(self, table: Array) -> Array:
-        """Entries of a table like this one for all pairs, shape ``(n, m)``; overwrites it."""
-        n, m = len(self.missing_rows), len(self.missing_columns)
-        if self.missing_rows.any():
-            table[:n][self.missing_rows] = table[n:].mean(axis=0)
-        if self.missing_columns.any():
-            table[:, :m][:, self.missing_columns] = table[:, m:].mean(axis=1, keepdims=True)
-        return table[:n, :m]
+        return self.gaps * (math.sqrt(5.0) * math.exp(-theta))

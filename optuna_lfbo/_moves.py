@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from optuna_lfbo._space import Array, Axis, Space
 
 _OBLIQUE_RADIUS = 0.1
@@ -34,10 +36,14 @@ def select_incumbents(rows: Array, losses: Array, n: int, min_changes: int) -> A
     chosen: list[int] = []
     while len(chosen) < n and far.any():
         chosen.append(int(np.argmax(far)))
-        row = ranked[chosen[-1]]
-        same = (ranked == row) | (np.isnan(ranked) & np.isnan(row))
-        far &= (~same).sum(axis=1) >= min_changes
+        far &= n_changes(ranked, ranked[chosen[-1]]) >= min_changes
     return ranked[chosen]
+
+
+def n_changes(rows: Array, row: Array) -> NDArray[np.int64]:
+    """In how many parameters each of the rows, shape ``(n, d)``, differs from one, ``(d,)``."""
+    same = (rows == row) | (np.isnan(rows) & np.isnan(row))
+    return np.asarray((~same).sum(axis=1))
 
 
 def propose(
@@ -63,8 +69,8 @@ def propose(
     """
     d = len(space.axes)
     rows = incumbents[np.arange(n) % max(len(incumbents), 1)].copy()
-    n_changes = np.minimum(rng.geometric(0.5, n), d)
-    change = np.argsort(rng.random((n, d)), axis=1).argsort(axis=1) < n_changes[:, None]
+    size = np.minimum(rng.geometric(0.5, n), d)
+    change = np.argsort(rng.random((n, d)), axis=1).argsort(axis=1) < size[:, None]
     oblique = rng.random(n) < 0.5
     lengths = _OBLIQUE_RADIUS * _fineness(n, rng)
     for j, axis in enumerate(space.axes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -10,11 +11,12 @@ import numpy as np
 
 from optuna_lfbo._acquisition import farthest, log_expected_improvement, pick_batch
 from optuna_lfbo._canonical import Representatives
+from optuna_lfbo._conditions import Conditions
 from optuna_lfbo._history import Table, Tried, pending_rows
 from optuna_lfbo._kernel import RankModel
 from optuna_lfbo._labels import label
 from optuna_lfbo._model import Forest
-from optuna_lfbo._moves import propose, select_incumbents
+from optuna_lfbo._moves import n_changes, propose, select_incumbents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +48,10 @@ class Settings:
         n_moves: Moves from them, in a ranking.
         n_random: Random configurations among the candidates.
         branch_share: Share of the rankings in a conditional space that keep to one branch.
+        n_niches: Good configurations far from one another whose surroundings are searched.
+        niche_distance: How far, as a share of the listed parameters.
+        niche_patience: Trials in vain before niches are searched; after twice as many, in every
+            other ranking.
         radius: Largest step of a move, as a share of an ordered axis.
         kept_share: Share of the candidates that pass the forest's filter.
         batch_size: Picks of a ranking.
@@ -63,6 +69,9 @@ class Settings:
     n_moves: int = 500
     n_random: int = 100
     branch_share: float = 0.5
+    n_niches: int = 6
+    niche_distance: float = 1 / 3
+    niche_patience: int = 10
     radius: float = 0.3
     kept_share: float = 0.5
     batch_size: int = 5
@@ -70,7 +79,22 @@ class Settings:
     n_kernel_trials: int = 200
     n_kernel_steps: int = 3
     n_startup_candidates: int = 32
-    n_representatives: int = 32
+    n_representatives: int = 16
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where the moves of a ranking start from.
+
+    Attributes:
+        incumbents: The best configurations there, shape ``(k, d)``.
+        fixed: Positions to keep to, ``NaN`` where any is good, shape ``(d,)``.
+        is_niche: Whether it is not where the best trial is.
+    """
+
+    incumbents: Array
+    fixed: Array
+    is_niche: bool
 
 
 class Search:
@@ -100,6 +124,7 @@ class Search:
         self._representatives = Representatives(space, canonical)
         self._table = Table(space, direction, self._representatives)
         self._models: tuple[Forest, RankModel] | None = None
+        self._conditions = Conditions(space, self._table.rows)
         self._n_fitted = 0
         self._best = np.inf
         self._queue: deque[Array] = deque()
@@ -125,7 +150,8 @@ class Search:
         if len(candidates) == 0:
             return None
         taken = self.space.features(np.concatenate([self._table.rows, pending]))
-        choice: Array = candidates[farthest(self.space.features(candidates), taken)]
+        features = self.space.features(candidates)
+        choice: Array = candidates[farthest(features, taken, self.space.feature_periods)]
         return choice
 
     def _best_move(self, pending: Array, blocked: Tried, rng: np.random.Generator) -> Array | None:
@@ -133,12 +159,15 @@ class Search:
         forest, model = self._up_to_date_models(rng)
         row = self._queued(blocked)
         if row is None:
-            candidates = self._candidates(forest, blocked, rng)
+            start = self._start(rng)
+            goal = self._goal(model, start)
+            candidates = self._candidates(start, forest, blocked, rng)
             if self._representatives.are_given and len(candidates):
-                candidates = self._represented(model, candidates, blocked)
+                candidates = self._represented(model, goal, candidates, blocked)
             if len(candidates) == 0:
                 return None
-            picks = pick_batch(model, pending, candidates, self._settings.batch_size)
+            running, seen = map(self._conditions.without_absent, (pending, candidates))
+            picks = pick_batch(model, running, seen, goal, self._settings.batch_size)
             self._queue.extend(candidates[i] for i in picks)
             row = self._queued(blocked)
         return row
@@ -161,29 +190,67 @@ class Search:
             self._best = best
         growth = len(losses) - self._n_fitted
         if self._models is None or growth >= max(1.0, s.refit_growth * len(losses)):
-            rows = self._table.rows
-            seed = int(rng.integers(2**31))
-            forest = Forest(self.space.features(rows), label(losses, s.quantile), seed, s.n_trees)
-            start = self._models[1].hyperparameters if self._models else None
-            some = _telling(losses, s.n_kernel_trials, rng)
-            model = RankModel(self.space, rows[some], losses[some], start, s.n_kernel_steps)
-            self._models = forest, model
+            self._models = self._fitted_models(rng)
             self._n_fitted = len(losses)
             self._queue.clear()
         return self._models
 
-    def _candidates(self, forest: Forest, blocked: Tried, rng: np.random.Generator) -> Array:
+    def _fitted_models(self, rng: np.random.Generator) -> tuple[Forest, RankModel]:
+        s = self._settings
+        rows, losses = self._table.rows, self._table.losses
+        self._conditions = Conditions(self.space, rows[np.isfinite(losses)])
+        seed = int(rng.integers(2**31))
+        forest = Forest(self.space.features(rows), label(losses, s.quantile), seed, s.n_trees)
+        start = self._models[1].hyperparameters if self._models else None
+        some = _telling(losses, s.n_kernel_trials, rng)
+        model = RankModel(self.space, rows[some], losses[some], start, s.n_kernel_steps)
+        return forest, model
+
+    def _start(self, rng: np.random.Generator) -> _Start:
+        """Where the moves of a ranking start from."""
+        fixed = self._branch(rng)
+        rows, losses = self._table.rows, self._table.losses
+        niche = self._niche(rng) if np.isnan(fixed).all() else None
+        here = ~(rows != fixed)[:, ~np.isnan(fixed)].any(axis=1) if niche is None else niche
+        distance = min(2, len(self.space.axes))
+        best = select_incumbents(rows[here], losses[here], self._settings.n_best, distance)
+        return _Start(self.space.complete(best, rng), fixed, is_niche=niche is not None)
+
+    def _niche(self, rng: np.random.Generator) -> NDArray[np.bool_] | None:
+        """The trials around a good configuration that is far from the best, shape ``(n,)``.
+
+        The longer the best has not been beaten, the more rankings go elsewhere: what its
+        surroundings have to give is found by then, and another place may have more.
+
+        Returns:
+            None for the surroundings of the best.
+        """
+        listed = [j for j, axis in enumerate(self.space.axes) if axis.is_listed]
+        rows, losses = self._table.rows[:, listed], self._table.losses
+        n_vain = len(losses) - 1 - int(np.argmin(losses))
+        if rng.random() >= 1.0 - self._settings.niche_patience / max(n_vain, 1):
+            return None
+        distance = max(2, math.ceil(self._settings.niche_distance * len(listed)))
+        centres = select_incumbents(rows, losses, self._settings.n_niches, distance)
+        if len(centres) < 2:
+            return None
+        nearest = np.argmin([n_changes(rows, centre) for centre in centres], axis=0)
+        return np.asarray(nearest == rng.integers(1, len(centres)))
+
+    def _candidates(
+        self, start: _Start, forest: Forest, blocked: Tried, rng: np.random.Generator
+    ) -> Array:
         """Untried moves and random configurations that pass the forest's filter."""
         s = self._settings
-        fixed = self._branch(rng)
-        n_changes = min(2, len(self.space.axes))
-        here = ~(self._table.rows != fixed)[:, ~np.isnan(fixed)].any(axis=1)
-        rows, losses = self._table.rows[here], self._table.losses[here]
-        best = self.space.complete(select_incumbents(rows, losses, s.n_best, n_changes), rng)
-        moves = propose(self.space, best, s.n_moves if len(best) else 0, s.radius, rng)
-        candidates = np.concatenate([moves, self.space.sample(rng, s.n_random)])
-        candidates = self._open(np.where(np.isnan(fixed), candidates, fixed), blocked)
-        scores = forest.score(self.space.features(candidates))
+        n_moves = s.n_moves if len(start.incumbents) else 0
+        moves = propose(self.space, start.incumbents, n_moves, s.radius, rng)
+        n_random = 0 if start.is_niche else s.n_random
+        anywhere = np.concatenate([moves, self.space.sample(rng, n_random)])
+        candidates = self._open(np.where(np.isnan(start.fixed), anywhere, start.fixed), blocked)
+        if len(candidates) == 0:  # the branch or the niche is exhausted
+            candidates = self._open(self.space.sample(rng, s.n_moves), blocked)
+        seen = self._conditions.without_absent(candidates)
+        scores = forest.score(self.space.features(seen))
         n_kept = int(np.ceil(s.kept_share * len(candidates)))
         kept: Array = candidates[np.sort(np.argsort(-scores, kind="stable")[:n_kept])]
         return kept
@@ -206,14 +273,24 @@ class Search:
                 fixed[root] = self.space.axes[root].sample(rng, 1)[0]
         return fixed
 
-    def _represented(self, model: RankModel, candidates: Array, blocked: Tried) -> Array:
+    def _goal(self, model: RankModel, start: _Start) -> float:
+        """Score to improve on: that of the best trial, or of the best in a niche."""
+        if not start.is_niche:
+            return model.best
+        known = self._conditions.without_absent(start.incumbents)
+        return float(model.posterior(known).mean.min())
+
+    def _represented(
+        self, model: RankModel, goal: float, candidates: Array, blocked: Tried
+    ) -> Array:
         """Untried representatives of the candidates, from the most promising one on.
 
         Not of all candidates, for ``canonical`` may be slow.
         """
         n = self._settings.n_representatives
-        mean, variance, _ = model.posterior(candidates)
-        order = np.argsort(-log_expected_improvement(mean, variance, model.best), kind="stable")
+        mean, variance, _ = model.posterior(self._conditions.without_absent(candidates))
+        promise = log_expected_improvement(mean, variance, goal)
+        order = np.argsort(-promise, kind="stable")
         found = candidates[:0]
         for start in range(0, len(order), n):
             some = self._representatives.of_rows(candidates[order[start : start + n]])

@@ -245,6 +245,20 @@ class Space:
                     columns.append(np.where(missing, np.nan, column == choice))
         return self._columns(columns, len(rows))
 
+    @cached_property
+    def feature_periods(self) -> Array:
+        """Distance after which a feature is the same again where the axis is bent to a circle.
+
+        That is 1 on long and continuous axes; the others stay straight. Shape ``(n_features,)``.
+        """
+        periods: list[float] = []
+        for axis in self.axes:
+            if axis.ordered:
+                periods.append(math.inf if axis.is_listed else 1.0)
+            else:
+                periods += [math.inf] * len(axis.order)
+        return np.array(periods)
+
     def row_of_code(self, code: int) -> Array:
         """Row number ``code`` in ``[0, n_points)`` of a finite space, shape ``(d,)``."""
         row = np.empty(len(self.axes))

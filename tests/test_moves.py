@@ -16,7 +16,7 @@ from optuna.distributions import (
 )
 
 from optuna_lfbo._labels import label
-from optuna_lfbo._moves import propose, select_incumbents
+from optuna_lfbo._moves import n_changes, propose, select_incumbents
 from optuna_lfbo._space import Space
 from tests.strategies import spaces
 
@@ -78,3 +78,8 @@ def test_failures_are_bad_and_do_not_widen_what_is_good(
     assert labels.weights.mean() == pytest.approx(1.0)
     if 0 < sum(good) < len(good):
         assert labels.weights[labels.good].sum() == pytest.approx(len(good) / 2)
+
+
+def test_changes_are_counted_and_missing_values_are_alike() -> None:
+    rows = np.array([[0.0, 1.0, np.nan], [0.0, 2.0, 3.0], [np.nan, 1.0, np.nan]])
+    assert n_changes(rows, rows[0]).tolist() == [0, 2, 1]

@@ -140,6 +140,16 @@ def test_the_first_batch_is_spread_before_anything_is_known() -> None:
     assert min(quarters[a, b] for a in (False, True) for b in (False, True)) >= 2
 
 
+def test_the_start_does_not_prefer_corners() -> None:
+    study = run(
+        lambda trial: sum(trial.suggest_float(f"x{i}", 0, 1) for i in range(10)),
+        40,
+        n_startup_trials=40,
+    )
+    points = np.array([list(trial.params.values()) for trial in study.trials])
+    assert np.mean(np.abs(points - 0.5) > 0.4) < 0.25, "a fifth of the range is there"
+
+
 def test_a_batch_is_spread() -> None:
     study = run(bowl, 40)
     space = study.trials[0].distributions
@@ -161,6 +171,15 @@ def test_conditional_parameters_are_sampled_jointly(logged: list[str]) -> None:
     assert logged == []
     inactive = Counter(t.params.get("v") for t in study.trials if t.params["kind"] == "b")
     assert max(inactive.values()) == 1, "u is not part of a configuration of kind b"
+
+
+def test_what_other_branches_have_does_not_disturb_a_branch() -> None:
+    def objective(trial: Trial) -> float:
+        kind = trial.suggest_categorical("kind", "abcd")
+        x = [trial.suggest_float(f"{kind}{i}", 0, 1) for i in range(3)]
+        return float("abcd".index(kind) + sum((xi - 0.3) ** 2 for xi in x))
+
+    assert run(objective, 60).best_value < 0.01
 
 
 def test_every_branch_of_a_conditional_space_is_searched() -> None:

@@ -73,6 +73,18 @@ def test_an_unordered_choice_is_a_feature_of_its_own() -> None:
     assert np.array_equal(space.features(rows), expected, equal_nan=True)
 
 
+def test_only_long_ordered_axes_are_circles() -> None:
+    space = Space(
+        {
+            "rate": FloatDistribution(0, 1),
+            "long": IntDistribution(0, 99),
+            "short": IntDistribution(0, 9),
+            "name": CategoricalDistribution([f"choice {i}" for i in range(40)]),
+        }
+    )
+    assert space.feature_periods.tolist() == [1.0, 1.0, math.inf, *[math.inf] * 40]
+
+
 @given(spaces(st.sampled_from([IntDistribution(0, 2), CategoricalDistribution("ab")]), 3))
 def test_codes_enumerate_a_finite_space(distributions: dict) -> None:
     space = Space(distributions)

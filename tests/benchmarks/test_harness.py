@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import math
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import optuna
 import pytest
 
 from benchmarks import records
+from benchmarks.overhead import CHUNK, overhead
 from benchmarks.run import Job, execute, run_all, select_tasks
 from benchmarks.spec import parse
 from benchmarks.tasks import BudgetExhaustedError, Evaluator, load_task, task_names
@@ -147,3 +149,11 @@ def test_our_sampler_is_told_known_constraints(tables: Path) -> None:
 def test_spec_is_canonical() -> None:
     assert parse("lfbo( gamma = 0.2,batch=16)").text == "lfbo(gamma=0.2, batch=16)"
     assert parse("lfbo(gamma=0.2)").kwargs == {"gamma": 0.2}
+
+
+def test_overhead_adds_up_every_chunk_of_every_sampler(tmp_path: Path) -> None:
+    out = tmp_path / "overhead.jsonl"
+    table = overhead(["random", "random"], ["memory"], 2 * CHUNK, out)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [len(row["ask_s"]) for row in rows] == [2, 2]
+    assert len(table.splitlines()) == 4
