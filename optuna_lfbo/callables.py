@@ -91,7 +91,11 @@ def callable_objective(
         raise TypeError(f"compile_fn must be a function of a parameter dict, got {compile_fn!r}.")
     arguments = checked_args(args)
     identity = make_identity(
-        _name(compile_fn), _source(compile_fn), arguments, device_name(device_of(arguments))
+        "python",
+        _name(compile_fn),
+        _source(compile_fn),
+        arguments,
+        device_name(device_of(arguments)),
     )
     rules = Rules(reference, True, constraint, atol, rtol, compile_timeout, benchmark_timeout)
     program = CallableProgram(_packed(compile_fn))

@@ -231,7 +231,7 @@ def _identity(kernel: compat.TritonKernel, args: tuple[object, ...]) -> Identity
     functions, constants = compat.used_by(kernel)
     sources = [source_of(function) for function in functions]
     name = functions[0].__name__
-    return make_identity(name, [sources, constants], args, device_name(device_of(args)))
+    return make_identity("triton", name, [sources, constants], args, device_name(device_of(args)))
 
 
 def _packed(kernel: compat.TritonKernel, grid: Any) -> bytes:

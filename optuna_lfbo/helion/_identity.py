@@ -33,6 +33,7 @@ class Identity:
     """What may not change while a study goes on, and the versions, which had better not.
 
     Attributes:
+        language: What the program is written for, "helion", "triton" or "python".
         kernel: The kernel's name.
         source_hash: Of the kernel's source, without decorators and comments, and of the
             settings that change the code generated from it.
@@ -41,6 +42,7 @@ class Identity:
         versions: Versions of the packages that generate and run the code.
     """
 
+    language: str
     kernel: str
     source_hash: str
     args: list[JSON]
@@ -68,6 +70,7 @@ class Identity:
 def identity_of(kernel: Kernel, bound_kernel: BoundKernel, args: Sequence[object]) -> Identity:
     """Describe a Helion kernel bound to ``args``."""
     return make_identity(
+        "helion",
         kernel.name,
         [source_of(kernel.fn), _compat.codegen_settings(kernel)],
         args,
@@ -75,9 +78,12 @@ def identity_of(kernel: Kernel, bound_kernel: BoundKernel, args: Sequence[object
     )
 
 
-def make_identity(name: str, source: JSON, args: Sequence[object], device: str) -> Identity:
+def make_identity(
+    language: str, name: str, source: JSON, args: Sequence[object], device: str
+) -> Identity:
     """Describe a program whose code is ``source``, with ``args``."""
     return Identity(
+        language=language,
         kernel=name,
         source_hash=hashlib.sha256(json.dumps(source).encode()).hexdigest(),
         args=[_described(arg) for arg in args],

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
+from optuna_lfbo._text import one_line as one_line
+
 FailedStatus: TypeAlias = Literal[
     "compile_error",
     "compile_timeout",
@@ -17,8 +19,6 @@ FailedStatus: TypeAlias = Literal[
 Status: TypeAlias = Literal["ok", "duplicate"] | FailedStatus
 
 FAILED_STATUSES: Final[tuple[FailedStatus, ...]] = get_args(FailedStatus)
-
-_REASON_LENGTH = 300
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,3 @@ class Outcome:
 def key_of(configuration: object) -> str:
     """Return a text that is the same for equal configurations, and only for these."""
     return json.dumps(configuration, sort_keys=True)
-
-
-def one_line(text: str) -> str:
-    """Return ``text`` as one printable line of at most 300 characters."""
-    # Compilers print many lines and terminals' escape codes; split() drops the line breaks.
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    line = " ".join(printable.split())
-    return line if len(line) <= _REASON_LENGTH else line[: _REASON_LENGTH - 1] + "…"

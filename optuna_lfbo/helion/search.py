@@ -12,8 +12,8 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
+from optuna_lfbo._winner import winner_of
 from optuna_lfbo.helion import _compat, _compat_search
-from optuna_lfbo.helion._final import winner_of
 from optuna_lfbo.helion._kernel_task import task_of_bound
 from optuna_lfbo.helion._outcome import Outcome
 from optuna_lfbo.helion._stop import StopRule

@@ -4,7 +4,7 @@ from typing import Any
 
 import optuna
 
-from optuna_lfbo.helion._final import FINAL, winner_of
+from optuna_lfbo._winner import FINAL, winner_of
 
 
 def entry(name: str, latency_ms: float, spread_ms: float, is_default: bool = False) -> Any:
