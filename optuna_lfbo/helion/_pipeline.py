@@ -258,6 +258,7 @@ class Pipeline:
             told = self._tell_again(trial, state, outcome)
         if configuration is not None:
             self._ledger.add(told.number, configuration, outcome)
+        _logger.debug(f"Trial {told.number}: {outcome}")
         self._told(told)
 
     def _tell_again(self, trial: optuna.Trial, state: TrialState, outcome: Outcome) -> FrozenTrial:
