@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from optuna_lfbo._terminal import StatusLine
 from optuna_lfbo._winner import default_latency
-from optuna_lfbo.helion._terminal import StatusLine
 
 if TYPE_CHECKING:
     from types import TracebackType
