@@ -14,6 +14,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
+from optuna_lfbo.helion._interrupt import noted_interrupts
 from optuna_lfbo.helion._ledger import Ledger
 from optuna_lfbo.helion._outcome import Outcome
 from optuna_lfbo.helion._study import best_latency
@@ -106,7 +107,7 @@ class Pipeline:
             UnusableDeviceError: Nothing can be measured any more.
         """
         executor = ThreadPoolExecutor(self._capacity, thread_name_prefix="lfbo")
-        with _stoppable(self._study):
+        with _stoppable(self._study), noted_interrupts() as self._raise_noted:
             try:
                 return self._stream(executor, progress)
             except KeyboardInterrupt:
@@ -118,6 +119,7 @@ class Pipeline:
     def _stream(self, executor: ThreadPoolExecutor, progress: Progress) -> str:
         self._observe(self._storage.refresh())
         while True:
+            self._raise_noted()
             if self._study._stop_flag:
                 self._stop.end("the sampler stopped the study")
             reason = self._stop.reason
