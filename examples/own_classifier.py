@@ -1,6 +1,6 @@
 """Give the sampler another classifier than its forest, and see what difference it makes.
 
-    python examples/own_classifier.py --trials 60 --seeds 10
+    python examples/own_classifier.py --trials 30 --seeds 10
 
 Any classifier of scikit-learn with ``predict_proba`` does. It only filters the sampler's
 candidates, so do not expect much of another one. The task is a made-up kernel, a part of whose
@@ -60,7 +60,7 @@ def best_latency(classifier: Any, n_trials: int, seed: int) -> float:
 def main(argv: Sequence[str] | None = None) -> None:
     """Compare some classifiers."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--trials", type=int, default=60, help="of a study (%(default)s)")
+    parser.add_argument("--trials", type=int, default=30, help="of a study (%(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="studies of each (%(default)s)")
     options = parser.parse_args(argv)
 

@@ -1,42 +1,65 @@
-"""Tune a Helion kernel by several processes that share one storage.
+"""Run one study by several processes that share its storage.
 
-    python examples/several_workers.py --workers 3 --trials 20
+    python examples/several_workers.py --workers 4 --trials 60
 
-Nothing but the storage connects them: started by hand, on machines with the same kind of device
-and a database that all of them reach, they would work in the same way. On one GPU more workers
-measure no faster, as they disturb each other's timings.
+Nothing but the storage connects them: started by hand on other machines, with a database that all
+of them reach, they would work in the same way. Each worker's sampler sees what all have finished,
+and keeps away from what the others are trying. A worker that is killed loses its trial, not the
+study.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
+import warnings
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import optuna
-from my_kernels import make_args, softmax
+from optuna.study import MaxTrialsCallback
+from optuna.trial import TrialState
+from quickstart import objective
+from sklearn.exceptions import ConvergenceWarning
 
-from optuna_lfbo.helion import tune
+from optuna_lfbo import LFBOSampler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+NAME = "several-workers"
+
+
+def labelled_objective(trial: optuna.Trial) -> float:
+    """Return the accuracy, and note who has found it."""
+    trial.set_user_attr("worker", os.getpid())
+    return objective(trial)
+
 
 def work(storage: str, n_trials: int) -> None:
-    """Take part in the study, or begin it."""
-    tune(softmax, make_args(), storage=storage, n_trials=n_trials, show_progress_bar=True)
+    """Take part in the study until all workers together have finished ``n_trials`` more."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    study = optuna.load_study(study_name=NAME, storage=storage, sampler=LFBOSampler())
+    finished = (TrialState.COMPLETE, TrialState.FAIL)
+    enough = MaxTrialsCallback(n_trials, states=finished)
+    study.optimize(labelled_objective, catch=ValueError, callbacks=[enough])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Start the workers, wait for them, and print what each has done."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--workers", type=int, default=2, help="%(default)s")
-    parser.add_argument("--trials", type=int, default=20, help="at most (%(default)s)")
-    parser.add_argument("--storage", default="sqlite:///helion_tuning.db", help="%(default)s")
+    parser.add_argument("--workers", type=int, default=4, help="%(default)s")
+    parser.add_argument("--trials", type=int, default=60, help="of the study (%(default)s)")
+    parser.add_argument("--storage", default="sqlite:///several_workers.db", help="%(default)s")
     options = parser.parse_args(argv)
 
-    # A process that has started threads, as torch does, must not be forked.
+    # Made here, so that not all workers try to at once.
+    study = optuna.create_study(
+        study_name=NAME, storage=options.storage, direction="maximize", load_if_exists=True
+    )
+    # Not forked: the libraries have started threads.
     context = multiprocessing.get_context("spawn")
     workers = [
         context.Process(target=work, args=(options.storage, options.trials))
@@ -47,14 +70,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     for worker in workers:
         worker.join()
 
-    for summary in optuna.get_all_study_summaries(options.storage):
-        if summary.user_attrs.get("kernel") != "softmax":
-            continue
-        study = optuna.load_study(study_name=summary.study_name, storage=options.storage)
-        counts = Counter(trial.user_attrs.get("worker") for trial in study.trials)
-        print(f"{study.study_name}: best {study.best_value:.4g} ms")
-        for worker_name, n_trials in counts.items():
-            print(f"  {n_trials} trials by {worker_name}")
+    counts = Counter(trial.user_attrs.get("worker") for trial in study.trials)
+    print(f"accuracy: {study.best_value:.4f} after {len(study.trials)} trials")
+    for worker_id, n_trials in counts.most_common():
+        print(f"  {n_trials} by process {worker_id}")
 
 
 if __name__ == "__main__":
