@@ -50,7 +50,7 @@ class StatusLine:
             self._stack.enter_context(_logging_through(tqdm))
         elif self._show:
             self._due = time.monotonic() + _REPEAT_S
-            self._stack.enter_context(_logging_through(_Lines))
+            self._stack.enter_context(whole_lines())
         return self
 
     def __exit__(
@@ -74,6 +74,11 @@ class StatusLine:
         else:
             _Lines.write(text)
         self._due = now + (_REPEAT_S if self._bar is None else _REPLACE_S)
+
+
+def whole_lines() -> contextlib.AbstractContextManager[None]:
+    """Let Optuna's log keep to lines of its own, although another process keeps one up to date."""
+    return _logging_through(_Lines)
 
 
 class _Lines:

@@ -102,7 +102,8 @@ def test_an_objective_is_tuned_and_exported(
     storage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["tune", f"{KERNELS}:objective", "--storage", storage, "--quiet"]
-    assert main([*command, "--trials", "3", "--study", "mine", "--timeout", "100"]) == 0
+    options = ["--trials", "3", "--study", "mine", "--timeout", "100", "--seed", "0"]
+    assert main([*command, *options, "--devices", "cpu"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"\{'n': [123]\}", line)
     assert main(["export", "mine", "--storage", storage]) == 0
@@ -134,6 +135,7 @@ ERRORS = {
     "no trials": (["tune", *SOFT, "--trials", "0"], 2, r"argument --trials: 0 is not 1 or more"),
     "no number": (["tune", *SOFT, "--trials", "few"], 2, r"invalid int value: 'few'"),
     "no time": (["tune", *SOFT, "--timeout", "-1"], 2, r"argument --timeout: -1 is not more"),
+    "no device": (["tune", *SOFT, "--devices", "gpu"], 1, r"devices has 'gpu', which is no dev"),
     "no URL": (["show", "x", "--storage", "here"], 1, r"--storage='here': Could not parse"),
     "no driver": (["show", "x", "--storage", "mysql+nope://a/b"], 1, r"--storage='mysql\+nope"),
     "no file": (

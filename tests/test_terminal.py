@@ -8,9 +8,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.trial import TrialState
 
 from optuna_lfbo.helion._outcome import Outcome
-from optuna_lfbo.helion._progress import Progress
+from optuna_lfbo.helion._progress import Progress, StudyProgress
 from optuna_lfbo.helion._stop import StopRule
 from tests.terminal import terminal
 
@@ -115,3 +116,24 @@ def test_a_pace_is_needed_to_tell_when_the_trials_are_done() -> None:
     stop.finish(1.0)
     assert stop.time_left_s(5.0) == 45.0
     assert StopRule(None, None).time_left_s(5.0) is None
+
+
+def test_what_others_do_to_a_study_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    study = optuna.create_study()
+    study.set_user_attr("default_latency_ms", 3.0)
+    tell(study, "ok", 9.0)
+    with StudyProgress(study, StopRule(4, None), "ms", show=True):
+        tell(study, "ok", 1.5)
+        tell(study, "duplicate", 1.5)
+        tell(study, "compile_error", None)
+    assert re.fullmatch(
+        r"2/4 configs \[00:00, 00:00 left, [0-9.]+/s\], "
+        r"best 1\.5 ms \(2\.00 x as fast as the default\), 1 failed\n",
+        capsys.readouterr().err,
+    )
+
+
+def tell(study: optuna.Study, status: str, value: float | None) -> None:
+    state = TrialState.FAIL if value is None else TrialState.COMPLETE
+    attributes = {"status": status, "config": {"n": 1}}
+    study.add_trial(optuna.trial.create_trial(state=state, value=value, user_attrs=attributes))

@@ -79,6 +79,12 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="start no configuration after that many seconds",
     )
+    tune.add_argument(
+        "--devices",
+        type=_devices,
+        metavar="LIST",
+        help="tune on several devices of this machine, such as 0,1 for two GPUs",
+    )
     tune.add_argument("--seed", type=int, metavar="N", help="of the sampler")
 
     show = _command(commands, "show", "_show", "print what a study has found", _SHOW)
@@ -163,6 +169,10 @@ def _add_study(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "study", metavar="STUDY", help="the study's name, or as much of its beginning as is needed"
     )
+
+
+def _devices(text: str) -> list[int | str]:
+    return [int(name) if name.isdecimal() else name for name in text.split(",")]
 
 
 def _positive_int(text: str) -> int:

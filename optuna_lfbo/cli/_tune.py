@@ -54,6 +54,7 @@ def _tuned(options: argparse.Namespace) -> TuneResult[Any]:
         "study_name": options.study,
         "n_trials": options.trials,
         "timeout": options.timeout,
+        "devices": options.devices,
         "show_progress_bar": not options.quiet,
     }
     if isinstance(target, Kernel):

@@ -17,14 +17,13 @@ import cloudpickle
 import optuna
 import torch
 from optuna.storages import InMemoryStorage
-from optuna.trial import TrialState
-from tqdm import tqdm
 
-from optuna_lfbo.helion._study import best_latency
+from optuna_lfbo.helion._progress import StudyProgress
+from optuna_lfbo.helion._stop import StopRule
 from optuna_lfbo.helion.exceptions import KernelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from optuna_lfbo.helion._task import Task
 
 _POLL_S = 0.1
-_SHOW_S = 1.0
 _MOST_STARTS = 3
 _GRACE_S = 20.0
 """What interrupted workers get to tell what they know before they are killed."""
@@ -157,12 +155,15 @@ def conduct_on(
         try:
             for worker in workers:
                 worker.start()
-            _wait(workers, study, show_progress)
+            stop = StopRule(order.n_trials, order.timeout)
+            unit = "ms" if order.task.metric == "latency_ms" else "x the default latency"
+            with StudyProgress(study, stop, unit, show_progress) as progress:
+                _wait(workers, progress.refresh)
             return _reason([worker.report() for worker in workers])
         except KeyboardInterrupt:
             for worker in workers:
                 worker.interrupt()
-            _wait(workers, study, show_progress=False, limit_s=_GRACE_S)
+            _wait(workers, limit_s=_GRACE_S)
             return "interrupted"
         finally:
             for worker in workers:
@@ -255,35 +256,17 @@ def _environment(device: torch.device, rank: int, n_workers: int) -> dict[str, s
 
 def _wait(
     workers: Sequence[_Worker],
-    study: optuna.Study,
-    show_progress: bool,
+    refresh: Callable[[], None] = lambda: None,
     limit_s: float = float("inf"),
 ) -> None:
     deadline = time.monotonic() + limit_s
-    bar = tqdm(
-        disable=not show_progress,
-        unit="config",
-        bar_format="{n_fmt} configs [{elapsed}, {rate_fmt}] {postfix}",
-    )
-    with bar:
-        shown_at = time.monotonic()
-        while not all(worker.has_ended for worker in workers) and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
-            for worker in workers:
-                if worker.has_died:
-                    _logger.warning(f"The {worker} has died, and another one takes its place.")
-                    worker.start()
-            if show_progress and time.monotonic() - shown_at > _SHOW_S:
-                _show(bar, study)
-                shown_at = time.monotonic()
-
-
-def _show(bar: Any, study: optuna.Study) -> None:
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
-    n_failed = sum(trial.state == TrialState.FAIL for trial in trials)
-    best = best_latency(study)
-    bar.set_postfix_str(f"best {best:.4g}, {n_failed} failed" if best else f"{n_failed} failed")
-    bar.update(len(trials) - bar.n)
+    while not all(worker.has_ended for worker in workers) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+        for worker in workers:
+            if worker.has_died:
+                _logger.warning(f"The {worker} has died, and another one takes its place.")
+                worker.start()
+        refresh()
 
 
 def _reason(reports: Sequence[dict[str, Any]]) -> str:
