@@ -136,7 +136,8 @@ ERRORS = {
     "no number": (["tune", *SOFT, "--trials", "few"], 2, r"invalid int value: 'few'"),
     "no time": (["tune", *SOFT, "--timeout", "-1"], 2, r"argument --timeout: -1 is not more"),
     "no device": (["tune", *SOFT, "--devices", "gpu"], 1, r"devices has 'gpu', which is no dev"),
-    "no URL": (["show", "x", "--storage", "here"], 1, r"--storage='here': Could not parse"),
+    "no URL": (["show", "x", "--storage", "a b://"], 1, r"--storage='a b://': Could not parse"),
+    "no journal": (["show", "x", "--storage", "here"], 1, r"there is no file 'here'"),
     "no driver": (["show", "x", "--storage", "mysql+nope://a/b"], 1, r"--storage='mysql\+nope"),
     "no file": (
         ["show", "x", "--storage", "sqlite:////no/where.db"],
@@ -182,6 +183,14 @@ def test_a_study_is_found_by_the_beginning_of_its_name(
         assert reason in capsys.readouterr().err
     assert main(["export", "soft", "--storage", storage]) == 1
     assert "has no kernel configuration that was measured yet" in capsys.readouterr().err
+
+
+def test_a_journal_file_is_a_storage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "journal.log")
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
+    optuna.create_study(study_name="in-a-journal", storage=storage)
+    assert main(["show", "in-a", "--storage", path]) == 0
+    assert "`in-a-journal`" in capsys.readouterr().out
 
 
 def test_every_option_is_explained() -> None:

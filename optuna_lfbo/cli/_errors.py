@@ -42,3 +42,8 @@ def storage_errors(url: str) -> Iterator[None]:
     except (SQLAlchemyError, ImportError) as error:
         # Optuna's own text for an ImportError names the driver that is missing.
         raise CommandError(f"--storage={url!r}: {error}") from error
+    except Exception as error:
+        # Of clients that need not be installed.
+        if type(error).__module__.partition(".")[0] not in ("redis", "grpc"):
+            raise
+        raise CommandError(f"--storage={url!r}: {type(error).__name__}: {error}") from error

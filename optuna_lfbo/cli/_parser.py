@@ -139,7 +139,8 @@ def _command(
         "--storage",
         metavar="URL",
         default=os.environ.get(STORAGE_VARIABLE) or DEFAULT_STORAGE,
-        help=f"where studies are kept (default: ${STORAGE_VARIABLE}, else {DEFAULT_STORAGE})",
+        help="where studies are kept: the URL of a database, redis://, grpc:// or a journal "
+        f"file (default: ${STORAGE_VARIABLE}, else {DEFAULT_STORAGE})",
     )
     verbosity = command.add_mutually_exclusive_group()
     verbosity.add_argument(

@@ -107,19 +107,24 @@ class Pipeline:
             UnusableDeviceError: Nothing can be measured any more.
         """
         executor = ThreadPoolExecutor(self._capacity, thread_name_prefix="lfbo")
-        with _stoppable(self._study), noted_interrupts() as self._raise_noted:
+        with _stoppable(self._study), noted_interrupts() as raise_noted:
             try:
-                return self._stream(executor, progress)
+                return self._stream(executor, progress, raise_noted)
             except KeyboardInterrupt:
                 return "interrupted"
             finally:
                 executor.shutdown(wait=False, cancel_futures=True)
                 self._abandon()
 
-    def _stream(self, executor: ThreadPoolExecutor, progress: Progress) -> str:
+    def _stream(
+        self,
+        executor: ThreadPoolExecutor,
+        progress: Progress,
+        raise_noted: Callable[[], None],
+    ) -> str:
         self._observe(self._storage.refresh())
         while True:
-            self._raise_noted()
+            raise_noted()
             if self._study._stop_flag:
                 self._stop.end("the sampler stopped the study")
             reason = self._stop.reason
