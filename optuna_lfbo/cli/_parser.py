@@ -64,7 +64,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     tune = _command(commands, "tune", "_tune", "tune a kernel", _TUNE)
-    _add_kernel(tune, "or of an objective of triton_objective or callable_objective")
+    _add_kernel(tune, "a Helion kernel, or an objective of triton_objective or callable_objective")
     tune.add_argument(
         "--study",
         metavar="NAME",
@@ -109,7 +109,7 @@ def make_parser() -> argparse.ArgumentParser:
         _IMPORT,
     )
     log.add_argument("csv", metavar="CSV", help="the log")
-    _add_kernel(log, "that the log is about")
+    _add_kernel(log, "the Helion kernel that the log is about")
     log.add_argument(
         "--run", metavar="ID", help="the run_id to take, or its beginning, if the log has several"
     )
@@ -156,9 +156,7 @@ def _command(
 
 
 def _add_kernel(command: argparse.ArgumentParser, which: str) -> None:
-    command.add_argument(
-        "kernel", metavar="MODULE:KERNEL", help=f"where to find the Helion kernel {which}"
-    )
+    command.add_argument("kernel", metavar="MODULE:KERNEL", help=which)
     command.add_argument(
         "--args",
         metavar="MODULE:ARGS",
