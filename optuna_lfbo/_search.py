@@ -108,6 +108,7 @@ class Search:
         settings: Sizes and shares.
         constraint: Whether a configuration may be proposed.
         canonical: Which configuration stands for another one.
+        classifier: Learns which trials are good, in place of the forest.
     """
 
     def __init__(
@@ -117,8 +118,10 @@ class Search:
         settings: Settings,
         constraint: Constraint | None,
         canonical: Canonical | None,
+        classifier: Any = None,
     ) -> None:
         self.space = space
+        self._classifier = classifier
         self._settings = settings
         self._constraint = constraint
         self._representatives = Representatives(space, canonical)
@@ -200,7 +203,8 @@ class Search:
         rows, losses = self._table.rows, self._table.losses
         self._conditions = Conditions(self.space, rows[np.isfinite(losses)])
         seed = int(rng.integers(2**31))
-        forest = Forest(self.space.features(rows), label(losses, s.quantile), seed, s.n_trees)
+        labels = label(losses, s.quantile)
+        forest = Forest(self.space.features(rows), labels, seed, s.n_trees, self._classifier)
         start = self._models[1].hyperparameters if self._models else None
         some = _telling(losses, s.n_kernel_trials, rng)
         model = RankModel(self.space, rows[some], losses[some], start, s.n_kernel_steps)

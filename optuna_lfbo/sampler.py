@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.study import Study
     from optuna.trial import FrozenTrial, TrialState
+    from sklearn.base import ClassifierMixin
 
     from optuna_lfbo._canonical import Canonical
     from optuna_lfbo._search import Constraint
@@ -66,6 +67,12 @@ class LFBOSampler(BaseSampler):
             only in a parameter that another one switches off. Has to return what it returned
             when it is given it. A configuration is proposed in this form, and only if no
             trial has had it yet; one for which a ValueError is raised stands for itself.
+        classifier: A scikit-learn classifier with ``fit`` and ``predict_proba`` to learn, in
+            place of the forest, which trials are good. Each fit is of a clone, with weights
+            that balance both classes if it takes ``sample_weight``. Features are numbers
+            between 0 and 1, one for each choice of an unordered categorical parameter and
+            ``NaN`` for a parameter that a trial does not have: where there are such trials,
+            begin with an imputer if the classifier does not take them.
         independent_sampler: Samples parameters that no other trial has had, as in the
             first trial. A `RandomSampler` by default.
         warn_independent_sampling: Whether to warn when a parameter is sampled independently
@@ -73,6 +80,7 @@ class LFBOSampler(BaseSampler):
 
     Raises:
         ValueError: If an argument is out of range.
+        TypeError: If ``classifier`` is not a classifier of probabilities.
     """
 
     def __init__(
@@ -83,6 +91,7 @@ class LFBOSampler(BaseSampler):
         quantile: float = QUANTILE,
         constraint: Constraint | None = None,
         canonical: Canonical | None = None,
+        classifier: ClassifierMixin | None = None,
         independent_sampler: BaseSampler | None = None,
         warn_independent_sampling: bool = True,
     ) -> None:
@@ -90,8 +99,14 @@ class LFBOSampler(BaseSampler):
             raise ValueError(f"n_startup_trials={n_startup_trials!r}: expected 0 or more")
         if not 0.0 < quantile < 1.0:
             raise ValueError(f"quantile={quantile!r}: expected a number between 0 and 1")
+        if classifier is not None and not _is_classifier(classifier):
+            raise TypeError(
+                f"classifier={classifier!r}: expected a scikit-learn classifier, an instance with "
+                "get_params, fit and predict_proba"
+            )
         self._constraint = constraint
         self._canonical = canonical
+        self._classifier = classifier
         self._settings = Settings(n_startup_trials=n_startup_trials, quantile=quantile)
         self._entropy = np.random.SeedSequence(seed).entropy
         self._independent_sampler = independent_sampler or RandomSampler(seed=seed)
@@ -142,7 +157,12 @@ class LFBOSampler(BaseSampler):
             if self._search is None or self._search.space.distributions != search_space:
                 space = Space(search_space)
                 self._search = Search(
-                    space, study.direction, self._settings, self._constraint, self._canonical
+                    space,
+                    study.direction,
+                    self._settings,
+                    self._constraint,
+                    self._canonical,
+                    self._classifier,
                 )
             # On matrices of some hundred rows, more threads only wait for each other.
             with _libraries().limit(limits=1):
@@ -208,3 +228,8 @@ class LFBOSampler(BaseSampler):
         """The generator of one trial."""
         assert isinstance(self._entropy, int)
         return np.random.default_rng([self._entropy, trial.number])
+
+
+def _is_classifier(value: object) -> bool:
+    needed = ("get_params", "fit", "predict_proba")
+    return not isinstance(value, type) and all(hasattr(value, name) for name in needed)

@@ -31,6 +31,35 @@ def load(name: str) -> ModuleType:
     return module
 
 
+def test_a_model_of_scikit_learn_is_tuned(capsys: pytest.CaptureFixture[str]) -> None:
+    load("quickstart").main(["--trials", "15", "--seed", "0"])
+    output = capsys.readouterr().out
+    assert re.search(r"trials:   \d+ complete, \d+ fail", output)
+    found = re.search(r"accuracy: (0\.\d+)", output)
+    assert found is not None
+    assert float(found[1]) > 0.95
+
+
+def test_classifiers_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    example = load("own_classifier")
+    example.main(["--trials", "12", "--seeds", "1"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:22].rstrip() for line in lines] == list(example.CLASSIFIERS)
+    assert all(re.fullmatch(r".{22} +\d+\.\d{4} ms", line) for line in lines)
+
+
+def test_several_workers_share_a_study(tmp_path: Path) -> None:
+    # The workers import the example's file, and what it imports from beside it.
+    command = [sys.executable, EXAMPLES / "several_workers.py", "--workers", "2", "--trials", "12"]
+    storage = f"sqlite:///{tmp_path}/study.db"
+    result = subprocess.run([*command, "--storage", storage], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    found = re.search(r"^accuracy: 0\.\d+ after (\d+) trials$", result.stdout, re.M)
+    assert found is not None
+    trials = [int(n) for n in re.findall(r"^  (\d+) by process \d+$", result.stdout, re.M)]
+    assert sum(trials) == int(found[1]) >= 12
+
+
 def test_tuning_a_helion_kernel_resumes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import optuna
 import torch
 
+from optuna_lfbo._terminal import whole_lines
 from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._stop import StopRule
 from optuna_lfbo.helion._storage import open_study
@@ -34,7 +35,8 @@ def main(order: Path, report: Path) -> None:
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        answer = {"reason": _conduct(order)}
+        with whole_lines():
+            answer = {"reason": _conduct(order)}
     except KeyboardInterrupt:
         answer = {"reason": "interrupted"}
     except Exception as error:  # Whatever it is, the process that waits has to know.

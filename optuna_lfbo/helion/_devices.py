@@ -17,11 +17,10 @@ import cloudpickle
 import optuna
 import torch
 from optuna.storages import InMemoryStorage
-from optuna.trial import TrialState
-from tqdm import tqdm
 
 from optuna_lfbo.helion._patience import patiently
-from optuna_lfbo.helion._study import best_latency
+from optuna_lfbo.helion._progress import StudyProgress
+from optuna_lfbo.helion._stop import StopRule
 from optuna_lfbo.helion.exceptions import KernelError
 
 if TYPE_CHECKING:
@@ -164,12 +163,15 @@ def conduct_on(
         try:
             for worker in workers:
                 worker.start()
-            _wait(workers, study, news, show_progress)
+            stop = StopRule(order.n_trials, order.timeout)
+            unit = "ms" if order.task.metric == "latency_ms" else "x the default latency"
+            with StudyProgress(study, stop, unit, show_progress) as progress:
+                _wait(workers, news.tell, progress.refresh)
             return _reason([worker.report() for worker in workers])
         except KeyboardInterrupt:
             for worker in workers:
                 worker.interrupt()
-            _wait(workers, study, news, show_progress=False, limit_s=_GRACE_S)
+            _wait(workers, news.tell, limit_s=_GRACE_S)
             return "interrupted"
         finally:
             for worker in workers:
@@ -287,42 +289,23 @@ class _News:
 
 def _wait(
     workers: Sequence[_Worker],
-    study: optuna.Study,
-    news: _News,
-    show_progress: bool,
+    *refreshes: Callable[[], None],
     limit_s: float = float("inf"),
 ) -> None:
     deadline = time.monotonic() + limit_s
-    bar = tqdm(
-        disable=not show_progress,
-        unit="config",
-        bar_format="{n_fmt} configs [{elapsed}, {rate_fmt}] {postfix}",
-    )
-    with bar:
-        shown_at = time.monotonic()
-        while time.monotonic() < deadline:
-            for worker in workers:
-                if worker.has_died:
-                    _logger.warning(f"The {worker} has died, and another one takes its place.")
-                    worker.start()
-            if all(worker.has_ended for worker in workers):
-                break
-            time.sleep(_POLL_S)
-            if time.monotonic() - shown_at > _SHOW_S:
-                news.tell()
-                if show_progress:
-                    _show(bar, study)
-                shown_at = time.monotonic()
-    news.tell()
-
-
-def _show(bar: Any, study: optuna.Study) -> None:
-    finished = (TrialState.COMPLETE, TrialState.FAIL)
-    trials = patiently(study.get_trials, deepcopy=False, states=finished)
-    n_failed = sum(trial.state == TrialState.FAIL for trial in trials)
-    best = best_latency(study)
-    bar.set_postfix_str(f"best {best:.4g}, {n_failed} failed" if best else f"{n_failed} failed")
-    bar.update(len(trials) - bar.n)
+    refreshed_at = time.monotonic()
+    while not all(worker.has_ended for worker in workers) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+        for worker in workers:
+            if worker.has_died:
+                _logger.warning(f"The {worker} has died, and another one takes its place.")
+                worker.start()
+        if time.monotonic() - refreshed_at > _SHOW_S:
+            for refresh in refreshes:
+                refresh()
+            refreshed_at = time.monotonic()
+    for refresh in refreshes:
+        refresh()
 
 
 def _reason(reports: Sequence[dict[str, Any]]) -> str:

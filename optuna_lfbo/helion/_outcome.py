@@ -45,6 +45,12 @@ class Outcome:
     first_look: bool = False
     latencies_ms: tuple[float, ...] | None = None
 
+    def __str__(self) -> str:
+        """Return the status, what was measured, and what went wrong."""
+        value = "" if self.latency_ms is None else f" {self.latency_ms:.4g}"
+        reason = "" if self.error is None else f" ({self.error})"
+        return f"{self.status}{value}{reason}"
+
     def attributes(self) -> dict[str, str | float | bool | list[float]]:
         """Return what a trial records of it."""
         attributes: dict[str, str | float | bool | list[float]] = {"status": self.status}

@@ -14,6 +14,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
+from optuna_lfbo.helion._interrupt import noted_interrupts
 from optuna_lfbo.helion._ledger import Ledger
 from optuna_lfbo.helion._outcome import Outcome
 from optuna_lfbo.helion._study import best_latency
@@ -106,18 +107,24 @@ class Pipeline:
             UnusableDeviceError: Nothing can be measured any more.
         """
         executor = ThreadPoolExecutor(self._capacity, thread_name_prefix="lfbo")
-        with _stoppable(self._study):
+        with _stoppable(self._study), noted_interrupts() as raise_noted:
             try:
-                return self._stream(executor, progress)
+                return self._stream(executor, progress, raise_noted)
             except KeyboardInterrupt:
                 return "interrupted"
             finally:
                 executor.shutdown(wait=False, cancel_futures=True)
                 self._abandon()
 
-    def _stream(self, executor: ThreadPoolExecutor, progress: Progress) -> str:
+    def _stream(
+        self,
+        executor: ThreadPoolExecutor,
+        progress: Progress,
+        raise_noted: Callable[[], None],
+    ) -> str:
         self._observe(self._storage.refresh())
         while True:
+            raise_noted()
             if self._study._stop_flag:
                 self._stop.end("the sampler stopped the study")
             reason = self._stop.reason
@@ -259,6 +266,7 @@ class Pipeline:
             told = self._tell_again(trial, state, outcome)
         if configuration is not None:
             self._ledger.add(told.number, configuration, outcome)
+        _logger.debug(f"Trial {told.number}: {outcome}")
         self._told(told)
 
     def _tell_again(self, trial: optuna.Trial, state: TrialState, outcome: Outcome) -> FrozenTrial:

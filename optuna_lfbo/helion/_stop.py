@@ -61,6 +61,18 @@ class StopRule:
             self._best = latency_ms
             self._improved_at = self._n_finished
 
+    def time_left_s(self, elapsed_s: float) -> float | None:
+        """Seconds until a limit is reached, at the pace of the last ``elapsed_s`` seconds.
+
+        Returns:
+            None if there is no limit, or no pace yet to tell when it is reached.
+        """
+        left_s = self._deadline - time.monotonic()
+        if self.n_trials is not None and self._n_finished > 0:
+            n_left = self.n_trials - self._n_finished
+            left_s = min(left_s, n_left * elapsed_s / self._n_finished)
+        return None if math.isinf(left_s) else max(0.0, left_s)
+
     @property
     def is_overdue(self) -> bool:
         """Whether not even what is in flight should be waited for any longer."""

@@ -257,7 +257,7 @@ def conduct(
             engine = task.engine()
             try:
                 pipeline = Pipeline(task, engine, study, members, stop, told)
-                with Progress(engine, show_progress) as progress:
+                with Progress(engine, study, stop, show_progress) as progress:
                     reason = pipeline.run(progress)
                 if reason != INTERRUPTED:
                     compare(task, engine, study, members)
