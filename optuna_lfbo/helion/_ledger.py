@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from optuna.trial import TrialState
 
+from optuna_lfbo._winner import is_positive
 from optuna_lfbo.helion._outcome import FAILED_STATUSES, Outcome, key_of, one_line
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Ledger:
             if status in FAILED_STATUSES:
                 error = one_line(str(trial.user_attrs.get("error")))
                 self.add(trial.number, config, Outcome(status, error=error))
-        elif status in ("ok", "duplicate") and math.isfinite(trial.value or math.inf):
+        elif status in ("ok", "duplicate") and is_positive(trial.value):
             first_look = bool(trial.user_attrs.get("first_look"))
             self.add(trial.number, config, Outcome("ok", trial.value, first_look=first_look))
 

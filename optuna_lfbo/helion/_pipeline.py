@@ -15,7 +15,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from optuna_lfbo.helion._ledger import Ledger
-from optuna_lfbo.helion._outcome import Outcome
+from optuna_lfbo.helion._outcome import Outcome, one_line
 from optuna_lfbo.helion._study import best_latency
 from optuna_lfbo.helion._tuning_storage import tuning_study
 
@@ -277,7 +277,7 @@ class Pipeline:
 
     def _bury(self, trial: FrozenTrial) -> None:
         """Fail a trial whose worker is dead; its configuration gets another turn."""
-        worker = trial.user_attrs.get("worker", "unknown")
+        worker = one_line(str(trial.user_attrs.get("worker", "unknown")))
         attempt = trial.user_attrs.get("attempt", 1)
         try:
             self._storage.set_trial_user_attr(
