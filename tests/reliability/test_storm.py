@@ -1,0 +1,63 @@
+"""Everything that can go wrong without a GPU, in one study, on each kind of storage."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from optuna.trial import TrialState
+
+from tests.reliability.crew import Crew, is_measured
+from tests.reliability.program import N
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from optuna.trial import FrozenTrial
+
+    from tests.reliability.crew import Nursery
+    from tests.reliability.servers import Storage
+
+PLANS = {
+    "compile-1": "hang",
+    "measure-2": "hang",
+    "compile-3": "crash",
+    "measure-4": "crash",
+    "compile-6": "kill the process",
+    "compile-7": "kill the tuner",
+    "measure-8": "kill the tuner",
+    "tell-9": "die in 0.0",
+    "tell-10": "die in 0.003",
+    "tell-11": "die in 0.02",
+}
+EXPECTED = {
+    1: "compile_timeout",
+    2: "benchmark_timeout",
+    3: "compile_error",
+    4: "runtime_error",
+    6: "compile_error",
+}
+OUTAGE_S = 1.5
+
+
+def test_nothing_is_lost(storage: Storage, nursery: Nursery, folder: Path) -> None:
+    crew = Crew(nursery, storage, folder, PLANS)
+    crew.until(lambda: len(crew.told) >= N // 3)
+    with storage.away():
+        time.sleep(OUTAGE_S)
+    crew.until(lambda: len(crew.told) >= N // 2)
+    crew.kill(signal.SIGKILL)  # The machine is rebooted.
+    crew.until(lambda: len(crew.told) == N)
+
+    trials = crew.conclude()
+    assert len(crew.log("fault")) == len(PLANS)
+    failed = {t.params["v"]: t.user_attrs["status"] for t in trials if _has_failed(t)}
+    assert failed.items() <= EXPECTED.items()
+    # If the worker died before it could tell, the configuration was tried again.
+    lost = {trial.params["v"] for trial in trials if "lost" in trial.user_attrs.get("error", "")}
+    assert EXPECTED.keys() <= failed.keys() | lost
+
+
+def _has_failed(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.FAIL and is_measured(trial)
