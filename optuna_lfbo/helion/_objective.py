@@ -94,6 +94,7 @@ class Objective(Generic[ConfigT]):
         Raises:
             TrialFailedError: The configuration cannot be measured; one of ``failures``.
             UnusableDeviceError: Nor can any other one.
+            DiskFullError: There is no room for what compilers write.
             ValueError: The study is not one for this program, its arguments and device.
             RuntimeError: The objective is called outside its ``with`` block.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -14,9 +15,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import psutil
-from optuna.trial import TrialState
 
-from optuna_lfbo.helion._outcome import FAILED_STATUSES
+from optuna_lfbo.helion._ledger import has_outcome
 from tests.reliability.program import BEST, N
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class Crew:
         storage: Holds the study.
         folder: For plans, the log and the output.
         plans: What is to happen when, as `program.happen` has it.
+        n: Configurations that the program has.
     """
 
     def __init__(
@@ -103,7 +104,9 @@ class Crew:
         storage: Storage,
         folder: Path,
         plans: dict[str, str] | None = None,
+        n: int = N,
     ) -> None:
+        self.n = n
         self.nursery = nursery
         self.storage = storage
         self.folder = folder
@@ -113,7 +116,7 @@ class Crew:
             (folder / "plans" / moment).write_text(plan)
 
     def start(self, **options: Any) -> int:
-        order = {"folder": str(self.folder), "storage": self.storage.spec, **options}
+        order = {"folder": str(self.folder), "storage": self.storage.spec, "n": self.n, **options}
         pid = self.nursery.start({"output": str(self.folder / "output"), **order})
         self.pids.append(pid)
         return pid
@@ -145,6 +148,27 @@ class Crew:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
+    def kill_at_random(self, n_kills: int, seed: int) -> None:
+        """Kill a worker so often at any moment, now and then all of them."""
+        rng = random.Random(seed)
+        for _ in range(n_kills):
+            n_before = self._n_notes
+            self.until(lambda n_before=n_before: self._n_notes > n_before)  # type: ignore[misc]
+            time.sleep(rng.uniform(0.0, 0.5))
+            pids = self.alive
+            assert pids, "the study has ended too early"
+            if rng.random() < 0.2:
+                self.kill()
+            else:
+                os.kill(rng.choice(pids), signal.SIGKILL)
+
+    @property
+    def _n_notes(self) -> int:
+        try:
+            return (self.folder / "log").read_text().count("\n")
+        except FileNotFoundError:
+            return 0
+
     @property
     def alive(self) -> list[int]:
         return [pid for pid in self.pids if self.nursery.status(pid) is None]
@@ -161,6 +185,11 @@ class Crew:
             return []
         entries = [json.loads(line) for line in lines]
         return [rest for _, first, *rest in entries if first == word]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a worker has seen outcomes of all configurations."""
+        return any("stopped" in reason for *_, reason in self.log("result"))
 
     @property
     def told(self) -> set[int]:
@@ -190,21 +219,15 @@ class Crew:
         for number, state, value, v in self.log("told"):
             trial = trials[number]
             assert (trial.state.name, trial.value, trial.params["v"]) == (state, value, v)
-        measured = defaultdict(list)
+        outcomes = defaultdict(set)
         for trial in trials:
-            if is_measured(trial):
-                measured[trial.params["v"]].append(trial)
-            elif trial.user_attrs.get("status") != "duplicate":
+            if has_outcome(trial):
+                # One that repeats what is known says so, or is the same failure.
+                if trial.user_attrs["status"] != "duplicate":
+                    outcomes[trial.params["v"]].add((trial.value, trial.user_attrs.get("error")))
+            else:
                 assert "lost" in trial.user_attrs["error"] or "ended" in trial.user_attrs["error"]
-        assert {v: len(found) for v, found in measured.items()} == dict.fromkeys(range(N), 1)
-
-
-def is_measured(trial: FrozenTrial) -> bool:
-    """Whether a trial has an outcome of its own."""
-    status = trial.user_attrs.get("status")
-    if trial.state == TrialState.COMPLETE:
-        return status == "ok"
-    return trial.state == TrialState.FAIL and status in FAILED_STATUSES
+        assert {v: len(found) for v, found in outcomes.items()} == dict.fromkeys(range(self.n), 1)
 
 
 def _processes_in(folder: Path) -> list[psutil.Process]:

@@ -7,33 +7,41 @@ import functools
 import json
 import multiprocessing
 import os
+import random
 import signal
 import subprocess
+import tempfile
 import threading
 import time
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
 import torch
 from optuna.distributions import IntDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
 
 from optuna_lfbo.callables import callable_objective
 from optuna_lfbo.helion import _members
+from optuna_lfbo.helion._ledger import has_outcome
 from tests.reliability.servers import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
 
     from optuna_lfbo.callables import CallableObjective
 
 N = 24
-"""Configurations."""
+"""Configurations, unless a test has more."""
 BEST = 5
+WRITTEN = 300_000
+"""Bytes that a configuration writes to the cache if it is planned."""
 LIMIT_S = 6.0
 """For compiling as for measuring, which take some milliseconds unless they hang."""
-SPACE = {"v": IntDistribution(0, N - 1)}
 
 
 def compile_fn(folder: str, params: dict[str, Any]) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -44,7 +52,7 @@ def compile_fn(folder: str, params: dict[str, Any]) -> Callable[[torch.Tensor], 
 
 def run(folder: str, v: int, x: torch.Tensor) -> torch.Tensor:
     happen(folder, f"measure-{v}")
-    time.sleep(0.001 if v == BEST else 0.003 + 0.0001 * v)
+    time.sleep(0.001 if v == BEST else 0.003 + 0.00005 * v)
     return x
 
 
@@ -53,6 +61,8 @@ def happen(folder: str, moment: str) -> None:
     path = Path(folder) / "plans" / moment
     try:
         plan = path.read_text()
+        if plan == "write":
+            write(folder)
         path.unlink()
     except FileNotFoundError:
         return
@@ -73,6 +83,14 @@ def happen(folder: str, moment: str) -> None:
         threading.Thread(target=_die, args=(float(plan.split()[-1]),)).start()
 
 
+def write(folder: str) -> None:
+    """Leave as much in the cache of compilers as they may do."""
+    entry = Path(os.environ["TRITON_CACHE_DIR"]) / str(time.monotonic_ns())
+    entry.mkdir(parents=True)
+    (entry / "kernel.bin").write_bytes(bytes(WRITTEN))
+    note(folder, "wrote", str(entry))
+
+
 def _die(seconds: float) -> None:
     time.sleep(seconds)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -86,30 +104,66 @@ def note(folder: str, *words: object) -> None:
     os.close(descriptor)
 
 
-def objective(folder: str) -> CallableObjective:
+def objective(folder: str, n: int) -> CallableObjective:
     return callable_objective(
         functools.partial(compile_fn, folder),
         (torch.zeros(1),),
-        SPACE,
-        seeds=[{"v": v} for v in range(N)],
+        {"v": IntDistribution(0, n - 1)},
+        seeds=[{"v": v} for v in range(n)],
         compile_timeout=LIMIT_S,
         benchmark_timeout=LIMIT_S,
     )
 
 
-def tune(folder: str, storage: dict[str, Any], **options: Any) -> None:
+def tune(folder: str, storage: dict[str, Any], n: int = N, temporary: str | None = None) -> None:
     """Tune in this process, and write down what it tells and finds."""
+    tempfile.tempdir = temporary
     # A test that dies between two lines cannot wait as long as people can.
     _members._UNKNOWN_S = 2.0  # type: ignore[misc]
     _watch_tell(folder)
     started = time.time()
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    sampler = optuna.samplers.BruteForceSampler(seed=os.getpid())
-    result = objective(folder).tune(
-        storage=opened(storage), study_name="study", sampler=sampler, **options
+    result = objective(folder, n).tune(
+        storage=opened(storage), study_name="study", sampler=Remaining(n)
     )
     note(folder, "result", os.getpid(), result.config["v"], result.stop_reason)
     print(f"{result.config} {result.stop_reason} after {time.time() - started:.1f} s", flush=True)
+
+
+class Remaining(BaseSampler):
+    """Takes what has no outcome, first what nobody else is at work on; ends the study with it."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return {}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> int:
+        trials = study.get_trials(deepcopy=False)
+        left = self._left(trials)
+        running = {t.params.get("v") for t in trials if t.state == TrialState.RUNNING}
+        return random.choice([v for v in left if v not in running] or left or list(range(self._n)))
+
+    def after_trial(self, study: optuna.Study, *_: Any) -> None:
+        if not self._left(study.get_trials(deepcopy=False)):
+            study.stop()
+
+    def _left(self, trials: Sequence[FrozenTrial]) -> list[int]:
+        known = {trial.params["v"] for trial in trials if has_outcome(trial)}
+        return [v for v in range(self._n) if v not in known]
 
 
 def _watch_tell(folder: str) -> None:

@@ -9,14 +9,17 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
-from optuna.storages import GrpcStorageProxy, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock, JournalRedisBackend
+from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+
+from optuna_lfbo.helion._storage import opened_storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,10 +38,6 @@ def opened(spec: dict[str, Any]) -> str | BaseStorage:
         # which is half a minute if nothing is said.
         lock = JournalFileSymlinkLock(where, grace_period=3)
         return JournalStorage(JournalFileBackend(where, lock_obj=lock))
-    if kind == "redis":
-        return JournalStorage(JournalRedisBackend(where))
-    if kind == "grpc":
-        return GrpcStorageProxy(host="localhost", port=int(where))
     return str(where)
 
 
@@ -49,7 +48,10 @@ class Storage:
         self.spec = {"kind": kind, "where": where}
 
     def study(self) -> optuna.Study:
-        return optuna.load_study(study_name="study", storage=opened(self.spec))
+        storage = opened(self.spec)
+        if isinstance(storage, str):
+            storage = opened_storage(storage)
+        return optuna.load_study(study_name="study", storage=storage)
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
@@ -97,6 +99,9 @@ class Served(Storage):
     def command(self) -> list[str]:
         raise NotImplementedError
 
+    def remove(self) -> None:
+        """Delete what the test's own folder does not hold."""
+
     def start(self) -> None:
         self._process = subprocess.Popen(
             self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -138,7 +143,9 @@ class Redis(Served):
 
 class PostgreSQL(Served):
     def __init__(self, folder: Path) -> None:
-        self._folder, port = folder, free_port()
+        # The server's user has to get into the folder, and nobody else.
+        folder, port = Path(tempfile.mkdtemp(prefix="postgresql-")), free_port()
+        self._folder = folder
         url = f"postgresql+psycopg2://postgres@localhost:{port}/postgres"
         super().__init__("postgresql", url, port)
         self._programs = max(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -152,6 +159,9 @@ class PostgreSQL(Served):
         options = ["-D", str(folder / "data"), "-U", "postgres", "--auth=trust", "--no-sync"]
         subprocess.run([*self._as_user, initdb, *options], check=True, capture_output=True)
 
+    def remove(self) -> None:
+        shutil.rmtree(self._folder)
+
     def command(self) -> list[str]:
         program, data = str(self._programs / "postgres"), str(self._folder / "data")
         quick = ["-c", "fsync=off", "-k", ""]
@@ -163,7 +173,7 @@ class Proxy(Served):
 
     def __init__(self, folder: Path) -> None:
         port = free_port()
-        super().__init__("grpc", port, port)
+        super().__init__("grpc", f"grpc://localhost:{port}", port)
         self._url = f"sqlite:///{folder / 'proxied.db'}"
         RDBStorage(self._url)
 
@@ -189,11 +199,12 @@ def running(kind: str, folder: Path) -> Iterator[Storage]:
     if not isinstance(made, Served):
         yield made
         return
-    made.start()
     try:
+        made.start()
         yield made
     finally:
         made.stop()
+        made.remove()
 
 
 def _skip_without(kind: str) -> None:

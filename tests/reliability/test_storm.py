@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from optuna.trial import TrialState
 
-from tests.reliability.crew import Crew, is_measured
+from optuna_lfbo.helion._ledger import has_outcome
+from tests.reliability.crew import Crew
 from tests.reliability.program import N
 
 if TYPE_CHECKING:
@@ -59,5 +60,13 @@ def test_nothing_is_lost(storage: Storage, nursery: Nursery, folder: Path) -> No
     assert EXPECTED.keys() <= failed.keys() | lost
 
 
+def test_kills_at_random_moments(storage: Storage, nursery: Nursery, folder: Path) -> None:
+    n_kills = 20 if storage.spec["kind"] in ("sqlite", "redis") else 4
+    crew = Crew(nursery, storage, folder, n=4 * n_kills + 20)
+    crew.kill_at_random(n_kills, seed=n_kills)
+    crew.until(lambda: len(crew.told) == crew.n)
+    crew.conclude()
+
+
 def _has_failed(trial: FrozenTrial) -> bool:
-    return trial.state == TrialState.FAIL and is_measured(trial)
+    return trial.state == TrialState.FAIL and has_outcome(trial)
