@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
+def _nursery() -> Iterator[Nursery]:
     nursery = Nursery()
     yield nursery
     nursery.close()
+
+
+@pytest.fixture
+def nursery(_nursery: Nursery) -> Iterator[Nursery]:
+    yield _nursery
+    _nursery.kill()
 
 
 @pytest.fixture(params=KINDS)

@@ -68,6 +68,12 @@ class Nursery:
             return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
         return []
 
+    def kill(self) -> None:
+        """End what a test that failed has left."""
+        for pid in self._started:
+            if self.status(pid) is None:
+                os.kill(pid, signal.SIGKILL)
+
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -194,7 +200,12 @@ class Crew:
     @property
     def told(self) -> set[int]:
         """Configurations of which an outcome has been told."""
-        return {v for _, _, _, v in self.log("told")}
+        return {v for _, _, _, v, _ in self.log("told")}
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether there are two workers and both have told something."""
+        return len(self.alive) == 2 and set(self.alive) <= {pid for *_, pid in self.log("told")}
 
     def conclude(self) -> list[FrozenTrial]:
         """Tune to the end, and check that nothing was lost; return the trials."""
@@ -207,6 +218,11 @@ class Crew:
         self.check_no_process_is_left()
         return trials
 
+    def lost(self, trials: list[FrozenTrial]) -> list[Any]:
+        """What was told and is not there, or is not what was told."""
+        there = [[t.number, t.state.name, t.value, t.params.get("v")] for t in trials]
+        return [told for *told, _ in self.log("told") if told not in there]
+
     def check_no_process_is_left(self) -> None:
         deadline = time.monotonic() + _LIMIT_S
         while left := [*self.nursery.workers(), *_processes_in(self.folder)]:
@@ -216,9 +232,7 @@ class Crew:
     def _check(self, trials: list[FrozenTrial]) -> None:
         assert [trial.number for trial in trials] == list(range(len(trials)))
         assert all(trial.state.is_finished() for trial in trials)
-        for number, state, value, v in self.log("told"):
-            trial = trials[number]
-            assert (trial.state.name, trial.value, trial.params["v"]) == (state, value, v)
+        assert not self.lost(trials)
         outcomes = defaultdict(set)
         for trial in trials:
             if has_outcome(trial):

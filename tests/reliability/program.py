@@ -174,7 +174,9 @@ def _watch_tell(folder: str) -> None:
     ) -> optuna.trial.FrozenTrial:
         happen(folder, f"tell-{trial.params.get('v')}")
         told = tell(self, trial, *args, **kwargs)
-        note(folder, "told", told.number, told.state.name, told.value, told.params["v"])
+        note(
+            folder, "told", told.number, told.state.name, told.value, told.params["v"], os.getpid()
+        )
         return told
 
     optuna.Study.tell = watched  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""Everything that can go wrong without a GPU, in one study, on each kind of storage."""
+"""What a study goes through, and what has to be left of it."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ EXPECTED = {
 OUTAGE_S = 1.5
 
 
-def test_nothing_is_lost(storage: Storage, nursery: Nursery, folder: Path) -> None:
+def every_fault(nursery: Nursery, storage: Storage, folder: Path) -> tuple[Crew, int]:
+    """Two workers meet each kind of fault once; return them and the number of faults."""
     crew = Crew(nursery, storage, folder, PLANS)
-    crew.until(lambda: len(crew.told) >= N // 3)
+    crew.until(lambda: len(crew.told) >= N // 3 and crew.is_at_work)
     with storage.away():
         time.sleep(OUTAGE_S)
     crew.until(lambda: len(crew.told) >= N // 2)
@@ -58,14 +59,18 @@ def test_nothing_is_lost(storage: Storage, nursery: Nursery, folder: Path) -> No
     # If the worker died before it could tell, the configuration was tried again.
     lost = {trial.params["v"] for trial in trials if "lost" in trial.user_attrs.get("error", "")}
     assert EXPECTED.keys() <= failed.keys() | lost
+    return crew, len(PLANS) + 2
 
 
-def test_kills_at_random_moments(storage: Storage, nursery: Nursery, folder: Path) -> None:
-    n_kills = 20 if storage.spec["kind"] in ("sqlite", "redis") else 4
+def kills(
+    nursery: Nursery, storage: Storage, folder: Path, n_kills: int, seed: int
+) -> tuple[Crew, int]:
+    """Two workers are killed at random moments; return them and the number of kills."""
     crew = Crew(nursery, storage, folder, n=4 * n_kills + 20)
-    crew.kill_at_random(n_kills, seed=n_kills)
+    crew.kill_at_random(n_kills, seed)
     crew.until(lambda: len(crew.told) == crew.n)
     crew.conclude()
+    return crew, n_kills
 
 
 def _has_failed(trial: FrozenTrial) -> bool:
