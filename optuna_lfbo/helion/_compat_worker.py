@@ -40,7 +40,6 @@ from helion.autotuner.precompile_future import (
     _serialize_compiled_fn,
     _unload_compiled_fn,
 )
-import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_leaves
 

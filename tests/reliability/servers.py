@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
-from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from optuna_lfbo.helion._storage import opened_storage
@@ -91,6 +92,8 @@ class JournalFile(Storage):
 class Served(Storage):
     """A storage behind a server process on a port of its own."""
 
+    ending = signal.SIGTERM
+
     def __init__(self, kind: str, where: object, port: int) -> None:
         super().__init__(kind, where)
         self._port = port
@@ -98,6 +101,9 @@ class Served(Storage):
 
     def command(self) -> list[str]:
         raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Start what the server needs."""
 
     def remove(self) -> None:
         """Delete what the test's own folder does not hold."""
@@ -114,8 +120,9 @@ class Served(Storage):
         raise TimeoutError(f"{self.command()[0]} did not start")
 
     def stop(self) -> None:
-        assert self._process is not None
-        self._process.terminate()
+        if self._process is None:
+            return
+        self._process.send_signal(self.ending)
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
@@ -142,6 +149,8 @@ class Redis(Served):
 
 
 class PostgreSQL(Served):
+    ending = signal.SIGINT  # Does not wait for clients.
+
     def __init__(self, folder: Path) -> None:
         # The server's user has to get into the folder, and nobody else.
         folder, port = Path(tempfile.mkdtemp(prefix="postgresql-")), free_port()
@@ -169,20 +178,26 @@ class PostgreSQL(Served):
 
 
 class Proxy(Served):
-    """Optuna's proxy before a PostgreSQL or SQLite file."""
+    """Optuna's proxy before PostgreSQL, of which only the proxy goes away."""
 
     def __init__(self, folder: Path) -> None:
-        port = free_port()
+        self._database, port = PostgreSQL(folder), free_port()
         super().__init__("grpc", f"grpc://localhost:{port}", port)
-        self._url = f"sqlite:///{folder / 'proxied.db'}"
-        RDBStorage(self._url)
 
     def command(self) -> list[str]:
         code = (
             "import sys, optuna; optuna.storages.run_grpc_proxy_server("
             "optuna.storages.get_storage(sys.argv[1]), port=int(sys.argv[2]))"
         )
-        return [sys.executable, "-c", code, self._url, str(self._port)]
+        url = str(self._database.spec["where"])
+        return [sys.executable, "-c", code, url, str(self._port)]
+
+    def prepare(self) -> None:
+        self._database.start()
+
+    def remove(self) -> None:
+        self._database.stop()
+        self._database.remove()
 
 
 @contextlib.contextmanager
@@ -200,6 +215,7 @@ def running(kind: str, folder: Path) -> Iterator[Storage]:
         yield made
         return
     try:
+        made.prepare()
         made.start()
         yield made
     finally:
@@ -212,7 +228,7 @@ def _skip_without(kind: str) -> None:
         pytest.importorskip("redis", reason="the Python package redis is not installed")
         if shutil.which("redis-server") is None:
             pytest.skip("redis-server is not installed")
-    if kind == "postgresql":
+    if kind in ("postgresql", "grpc"):
         pytest.importorskip("psycopg2", reason="the Python package psycopg2 is not installed")
         if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
             pytest.skip("PostgreSQL is not installed in /usr/lib/postgresql")

@@ -50,7 +50,7 @@ def every_fault(nursery: Nursery, storage: Storage, folder: Path) -> tuple[Crew,
         time.sleep(OUTAGE_S)
     crew.until(lambda: len(crew.told) >= N // 2)
     crew.kill(signal.SIGKILL)  # The machine is rebooted.
-    crew.until(lambda: len(crew.told) == N)
+    crew.until(lambda: crew.is_complete)
 
     trials = crew.conclude()
     assert len(crew.log("fault")) == len(PLANS)
@@ -68,7 +68,7 @@ def kills(
     """Two workers are killed at random moments; return them and the number of kills."""
     crew = Crew(nursery, storage, folder, n=4 * n_kills + 20)
     crew.kill_at_random(n_kills, seed)
-    crew.until(lambda: len(crew.told) == crew.n)
+    crew.until(lambda: crew.is_complete)
     crew.conclude()
     return crew, n_kills
 
