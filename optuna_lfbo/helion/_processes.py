@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optuna_lfbo.helion._folder import work_folder
 from optuna_lfbo.helion._jobs import PrepareCompiler, PrepareMeter
 from optuna_lfbo.helion._pool import Pool
 
@@ -36,8 +36,8 @@ class Processes:
     """
 
     def __init__(self, programs: Sequence[Program], n_compilers: int | None = None) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="optuna_lfbo-")
-        folder = Path(self._folder.name)
+        self._files = contextlib.ExitStack()
+        folder = self._files.enter_context(work_folder())
         self.cache = str(folder / "cache")
         self.references = [str(folder / f"reference{i}.pt") for i, _ in enumerate(programs)]
         self.n_compilers = n_compilers or _n_spare_cores()
@@ -68,7 +68,7 @@ class Processes:
         """Kill the processes and delete the files."""
         self.compilers.close()
         self.meter.close()
-        self._folder.cleanup()
+        self._files.close()
 
 
 def _n_spare_cores() -> int:

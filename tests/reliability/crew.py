@@ -118,6 +118,7 @@ class Crew:
         self.folder = folder
         self.pids: list[int] = []
         (folder / "plans").mkdir()
+        (folder / "temporary").mkdir()
         for moment, plan in (plans or {}).items():
             (folder / "plans" / moment).write_text(plan)
 
@@ -216,6 +217,7 @@ class Crew:
         trials = self.storage.study().trials
         self._check(trials)
         self.check_no_process_is_left()
+        assert not list((self.folder / "temporary").iterdir())
         return trials
 
     def lost(self, trials: list[FrozenTrial]) -> list[Any]:

@@ -7,6 +7,7 @@ its number when it starts, and its number and status when it has ended.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing.connection
 import multiprocessing.forkserver
@@ -17,26 +18,34 @@ import signal
 import socket
 import sys
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna_lfbo.helion._jobs  # noqa: F401
 from tests.reliability import program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 forkserver = multiprocessing.forkserver
 
 
 def main() -> None:
     _say({"server": _start_server()})
-    pending = b""
+    pending, alive = b"", set[int]()
     while True:
         if select.select([0], [], [], 0.02)[0]:
             chunk = os.read(0, 65536)
             if not chunk:
-                return
+                break
             *lines, pending = (pending + chunk).split(b"\n")
             for line in lines:
-                _say({"pid": _fork(json.loads(line))})
-        _reap()
+                alive.add(pid := _fork(json.loads(line)))
+                _say({"pid": pid})
+        for pid, status in _ended():
+            alive.discard(pid)
+            _say({"pid": pid, "status": status})
+    for pid in alive:
+        os.kill(pid, signal.SIGKILL)
 
 
 def _start_server() -> int:
@@ -64,15 +73,11 @@ def _start_server() -> int:
     return pid
 
 
-def _reap() -> None:
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        _say({"pid": pid, "status": os.waitstatus_to_exitcode(status)})
+def _ended() -> Iterator[tuple[int, int]]:
+    """Processes that have ended since the last call, and their exit statuses."""
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            yield ended[0], os.waitstatus_to_exitcode(ended[1])
 
 
 def _fork(order: dict[str, Any]) -> int:

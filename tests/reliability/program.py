@@ -79,8 +79,18 @@ def happen(folder: str, moment: str) -> None:
     if plan == "hang":
         subprocess.Popen(["sleep", "3600"], cwd=folder)  # As a compiler that calls another one.
         ctypes.PyDLL(None).sleep(3600)  # With the GIL.
+    if plan == "meet":
+        _meet(Path(folder))
     if plan.startswith("die in "):
         threading.Thread(target=_die, args=(float(plan.split()[-1]),)).start()
+
+
+def _meet(folder: Path) -> None:
+    """Wait a moment for another process that is as far."""
+    (folder / f"here-{os.getpid()}").touch()
+    deadline = time.monotonic() + 3.0
+    while len(list(folder.glob("here-*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def write(folder: str) -> None:
@@ -117,7 +127,7 @@ def objective(folder: str, n: int) -> CallableObjective:
 
 def tune(folder: str, storage: dict[str, Any], n: int = N, temporary: str | None = None) -> None:
     """Tune in this process, and write down what it tells and finds."""
-    tempfile.tempdir = temporary
+    tempfile.tempdir = temporary or str(Path(folder) / "temporary")
     # A test that dies between two lines cannot wait as long as people can.
     _members._UNKNOWN_S = 2.0  # type: ignore[misc]
     _watch_tell(folder)

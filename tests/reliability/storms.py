@@ -31,6 +31,8 @@ PLANS = {
     "tell-9": "die in 0.0",
     "tell-10": "die in 0.003",
     "tell-11": "die in 0.02",
+    "tell-22": "meet",
+    "tell-23": "meet",
 }
 EXPECTED = {
     1: "compile_timeout",
