@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -25,41 +24,10 @@ from optuna_lfbo.helion.exceptions import KernelError, TrialFailedError
 from optuna_lfbo.helion.tuner import _result, conduct
 from tests.kernels.suite import pallas, softmax, tensors
 from tests.reliability import hostile
+from tests.reliability.watch import nothing_but
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-FORBIDDEN = ("pickle.find_class", "os.system", "subprocess.Popen", "os.exec", "os.spawn")
-_watching = False
-_seen: list[str] = []
-
-
-def _audit(event: str, args: tuple[Any, ...]) -> None:
-    # What is evaluated has no file; parsing is no harm, and imports have one.
-    is_text = event == "exec" and args[0].co_filename.startswith("<")
-    if _watching and (event in FORBIDDEN or is_text):
-        _seen.append(f"{event}: {args!r}")
-
-
-sys.addaudithook(_audit)
-
-
-@contextlib.contextmanager
-def nothing_but(*clear: type[Exception]) -> Iterator[None]:
-    """Pass when all goes well, or with a clear error; nothing of what is read is executed."""
-    global _watching
-    _seen.clear()
-    _watching = True
-    try:
-        yield
-    except clear as error:
-        text = str(error)
-        assert text.isprintable(), text
-        assert 10 < len(text) < 2000, text
-    finally:
-        _watching = False
-    assert not _seen
-
 
 TASK = hostile.task()
 UNCLAIMED = [state for state in TrialState if state != TrialState.RUNNING]
