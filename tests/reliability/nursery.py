@@ -8,6 +8,7 @@ its number when it starts, and its number and status when it has ended.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import multiprocessing.connection
 import multiprocessing.forkserver
@@ -20,6 +21,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from optuna.storages import RDBStorage
+
 import optuna_lfbo.helion._jobs  # noqa: F401
 from tests.reliability import program
 
@@ -30,6 +33,7 @@ forkserver = multiprocessing.forkserver
 
 
 def main() -> None:
+    _import_what_comes_late()
     _say({"server": _start_server()})
     pending, alive = b"", set[int]()
     while True:
@@ -46,6 +50,14 @@ def main() -> None:
             _say({"pid": pid, "status": status})
     for pid in alive:
         os.kill(pid, signal.SIGKILL)
+
+
+def _import_what_comes_late() -> None:
+    """Import what would be imported in every process, when it is needed."""
+    RDBStorage("sqlite://")
+    for name in ("jax", "redis", "psycopg2", "grpc"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 def _start_server() -> int:
