@@ -125,11 +125,20 @@ def objective(folder: str, n: int) -> CallableObjective:
     )
 
 
-def tune(folder: str, storage: dict[str, Any], n: int = N, temporary: str | None = None) -> None:
+def tune(
+    folder: str,
+    storage: dict[str, Any],
+    n: int = N,
+    temporary: str | None = None,
+    machine: str | None = None,
+) -> None:
     """Tune in this process, and write down what it tells and finds."""
     tempfile.tempdir = temporary or str(Path(folder) / "temporary")
     # A test that dies between two lines cannot wait as long as people can.
     _members._UNKNOWN_S = 2.0  # type: ignore[misc]
+    if machine is not None:
+        _members._machine = lambda: machine  # type: ignore[assignment]
+        _members._SILENCE_S = 4.0  # type: ignore[misc]
     _watch_tell(folder)
     started = time.time()
     result = objective(folder, n).tune(
