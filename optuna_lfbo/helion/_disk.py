@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import time
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from optuna_lfbo.helion._compat_worker import BenchmarkSubprocessError
 from optuna_lfbo.helion._jobs import Failure
 from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion.exceptions import DiskFullError
@@ -45,10 +47,10 @@ class ClearCache:
     def __call__(self) -> None:
         """Delete."""
         latest = time.time() - self.age_s
-        entries = Path(self.folder).iterdir() if Path(self.folder).exists() else ()
-        for entry in entries:
-            if entry.stat().st_mtime < latest:
-                shutil.rmtree(entry, ignore_errors=True)
+        for entry in Path(self.folder).glob("*"):
+            with contextlib.suppress(FileNotFoundError):  # A compiler has deleted it itself.
+                if entry.stat().st_mtime < latest:
+                    shutil.rmtree(entry, ignore_errors=True)
 
 
 def with_space(
@@ -75,5 +77,6 @@ def with_space(
                 f"The disk is full: {one_line(answer.message)}. Compilers write to {cache}; the "
                 "environment variable TMPDIR moves that to another disk. Tune again to go on."
             )
-        meter.run(ClearCache(cache, age_s), _CLEARING_S)
+        with contextlib.suppress(BenchmarkSubprocessError):  # A new process clears it next time.
+            meter.run(ClearCache(cache, age_s), _CLEARING_S)
         time.sleep(_PAUSE_S)
