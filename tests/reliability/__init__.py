@@ -1,3 +1,3 @@
 import pytest
 
-pytest.register_assert_rewrite("tests.reliability.crew")
+pytest.register_assert_rewrite("tests.reliability.crew", "tests.reliability.watch")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -45,7 +44,7 @@ PLAIN.optimize(lambda trial: trial.suggest_int("block", 1, 9), n_trials=20)
 @given(studies)
 @settings(max_examples=200)
 def test_the_note(study: optuna.Study) -> None:
-    note = importlib.import_module("optuna_lfbo._note")
+    note = pytest.importorskip("optuna_lfbo._note")
     with nothing_but():
         text = note.markdown_note(study)
     assert text.replace("\n", "").isprintable()
@@ -58,7 +57,7 @@ def test_the_note(study: optuna.Study) -> None:
 @given(study=studies)
 @settings(max_examples=25)
 def test_the_plots(name: str, study: optuna.Study) -> None:
-    plot = getattr(importlib.import_module("optuna_lfbo.visualization"), f"plot_{name}")
+    plot = getattr(pytest.importorskip("optuna_lfbo.visualization"), f"plot_{name}")
     plot(PLAIN).to_json()  # Libraries make some of their classes when they are first used.
     with nothing_but(ValueError):
         plot(study).to_json()
@@ -67,7 +66,7 @@ def test_the_plots(name: str, study: optuna.Study) -> None:
 @given(study=studies)
 @settings(max_examples=25)
 def test_the_dashboard(study: optuna.Study) -> None:
-    refresh = importlib.import_module("optuna_lfbo.dashboard").refresh
+    refresh = pytest.importorskip("optuna_lfbo.dashboard").refresh
     refresh(PLAIN)
     with nothing_but():
         refresh(study)
@@ -77,20 +76,24 @@ def test_the_dashboard(study: optuna.Study) -> None:
 def test_the_command_line(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cli: Any = importlib.import_module("optuna_lfbo.cli")
+    cli: Any = pytest.importorskip("optuna_lfbo.cli")
     url = f"sqlite:///{tmp_path}/study.db"
     storage = optuna.storages.get_storage(url)
+
+    def run(study: optuna.Study) -> int:
+        optuna.copy_study(
+            from_study_name=study.study_name, from_storage=study._storage, to_storage=storage
+        )
+        return int(cli.main([*words, study.study_name, "--storage", url]))
 
     @given(study=studies)
     @settings(max_examples=25)
     def check(study: optuna.Study) -> None:
-        optuna.copy_study(
-            from_study_name=study.study_name, from_storage=study._storage, to_storage=storage
-        )
         with nothing_but():
-            code = cli.main([*words, "--storage", url, "--study", study.study_name])
+            code = run(study)
         shown = capsys.readouterr()
         assert code in (0, 1)
         assert (shown.out + shown.err).replace("\n", "").isprintable()
 
+    run(PLAIN)
     check()
