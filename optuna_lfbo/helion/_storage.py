@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 _PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
-_SQLITE_WAIT_S: Final = 60.0
-"""So long a process waits for others that write."""
+_SQLITE_WAIT_S: Final = 10.0
+"""So long a process waits for others that write, and cannot be interrupted, before it asks again."""
 
 
 _wanted = threading.local()

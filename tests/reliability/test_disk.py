@@ -39,7 +39,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_what_has_been_measured_makes_room(
     storage: Storage, nursery: Nursery, folder: Path, small_disk: Path
 ) -> None:
-    plans = {f"compile-{v}": "write" for v in range(10)}
+    plans = {f"compile-{v}": "write" for v in range(7)}
     crew = Crew(nursery, storage, folder, plans)
     pid = crew.start(temporary=str(small_disk))
     crew.wait(pid)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import CodeType
 
 FORBIDDEN = ("pickle.find_class", "os.system", "subprocess.Popen", "os.exec", "os.spawn")
 _watching = False
@@ -15,10 +16,16 @@ _seen: list[str] = []
 
 
 def _audit(event: str, args: tuple[Any, ...]) -> None:
-    # What eval() and exec() are given comes from no file; parsing is no harm.
-    is_text = event == "exec" and args[0].co_filename == "<string>"
-    if _watching and (event in FORBIDDEN or is_text):
+    if not _watching:
+        return
+    if event in FORBIDDEN or (event == "exec" and _is_text(args[0])):
         _seen.append(f"{event}: {args!r}")
+
+
+def _is_text(code: CodeType) -> bool:
+    """Whether it is what eval() or exec() was given; SQLAlchemy writes some code when it runs."""
+    caller = sys._getframe(2).f_globals.get("__name__", "")
+    return code.co_filename == "<string>" and not caller.startswith("sqlalchemy.")
 
 
 sys.addaudithook(_audit)
