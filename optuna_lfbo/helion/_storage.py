@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
 _SQLITE_WAIT_S: Final = 10.0
-"""So long a process waits for others that write, and cannot be interrupted, before it asks again."""
+"""So long a process waits for others that write before it asks again; nothing interrupts it."""
 
 
 _wanted = threading.local()
