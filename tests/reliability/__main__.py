@@ -49,9 +49,9 @@ def _report(
         started = time.monotonic()
         with running(kind, database) as storage:
             crew, n_faults = storm(nursery, storage, folder)
-            n_lost = len(crew.lost(storage.study().trials))
+            n_told, n_lost = len(crew.log("told")), len(crew.lost(storage.study().trials))
         seconds = time.monotonic() - started
-    counts = n_faults, len(crew.pids), len(crew.log("told")), n_lost, round(seconds)
+    counts = n_faults, len(crew.pids), n_told, n_lost, round(seconds)
     print(f"| {kind} | {name} |", " | ".join(map(str, counts)), "|", flush=True)
 
 
