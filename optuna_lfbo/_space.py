@@ -172,7 +172,7 @@ def is_value_of(distribution: BaseDistribution, value: Any) -> bool:
         return False
     try:
         return bool(distribution._contains(distribution.to_internal_repr(value)))
-    except ValueError:
+    except (OverflowError, ValueError):
         return False
 
 

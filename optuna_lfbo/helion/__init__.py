@@ -15,7 +15,12 @@ except ImportError as error:
         'pip install "optuna_lfbo[helion]"'
     ) from error
 
-from optuna_lfbo.helion.exceptions import KernelError, TrialFailedError, UnusableDeviceError
+from optuna_lfbo.helion.exceptions import (
+    DiskFullError,
+    KernelError,
+    TrialFailedError,
+    UnusableDeviceError,
+)
 from optuna_lfbo.helion.objective import (
     HelionObjective,
     helion_multi_objective,
@@ -26,6 +31,7 @@ from optuna_lfbo.helion.space import KernelSpace
 from optuna_lfbo.helion.tuner import TuneResult, tune
 
 __all__ = [
+    "DiskFullError",
     "HelionObjective",
     "KernelError",
     "KernelSpace",

@@ -12,8 +12,6 @@ import inspect
 import multiprocessing
 import multiprocessing.forkserver
 import os
-import signal
-import threading
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -45,6 +43,7 @@ from helion.autotuner.precompile_future import (
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
+from optuna_lfbo.helion._lifeline import hold_on_to
 from optuna_lfbo.helion._packing import pack, unpack
 
 try:
@@ -130,31 +129,27 @@ def start_server() -> Any:
     return context
 
 
-def _loop_with_parent(connection: Connection, device: int | None) -> None:
-    """Work until the process that wants it is gone, however that came to its end."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _work(lifeline: Connection, connection: Connection, device: int | None) -> None:
+    hold_on_to(lifeline)
     _worker_loop(connection, device)
 
 
-def _end_with_parent() -> None:
-    # The parent by fork is the server, which lives as long as its children.
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
 class Worker(BenchmarkWorker):
-    """Helion's killable process, forked from a warm server instead of started from nothing."""
+    """Helion's killable process, forked from a warm server instead of started from nothing.
+
+    It does not outlive this process, whatever it does then.
+    """
 
     def _start(self) -> None:
         context = start_server()
         self._parent_connection, child_connection = context.Pipe(duplex=True)
+        lifeline, self._lifeline = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=_loop_with_parent, args=(child_connection, self.device), daemon=True
+            target=_work, args=(lifeline, child_connection, self.device), daemon=True
         )
         self._process.start()
         child_connection.close()
+        lifeline.close()
 
     def stop(self) -> None:
         """Kill the process, if there is one."""

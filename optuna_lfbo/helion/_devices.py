@@ -7,10 +7,8 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -18,6 +16,7 @@ import optuna
 import torch
 from optuna.storages import InMemoryStorage
 
+from optuna_lfbo.helion._folder import work_folder
 from optuna_lfbo.helion._patience import patiently
 from optuna_lfbo.helion._progress import StudyProgress
 from optuna_lfbo.helion._stop import StopRule
@@ -25,6 +24,7 @@ from optuna_lfbo.helion.exceptions import KernelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
@@ -127,7 +127,7 @@ def shared_storage(
     if storage is not None:
         yield storage
         return
-    with tempfile.TemporaryDirectory(prefix="optuna_lfbo-") as folder:
+    with work_folder() as folder:
         yield f"sqlite:///{folder}/study.db"
 
 
@@ -156,8 +156,8 @@ def conduct_on(
         KernelError: All workers failed.
     """
     news = _News(study, told)
-    with tempfile.TemporaryDirectory(prefix="optuna_lfbo-") as folder:
-        path = Path(folder) / "order.pt"
+    with work_folder() as folder:
+        path = folder / "order.pt"
         torch.save(order, path, pickle_module=cloudpickle)
         workers = [_Worker(path, device, i, len(devices)) for i, device in enumerate(devices)]
         try:

@@ -10,9 +10,10 @@ import statistics
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from optuna_lfbo.helion import _compat_worker as compat
+from optuna_lfbo.helion._disk import with_space
 from optuna_lfbo.helion._jobs import (
     CompileJob,
     Failure,
@@ -21,7 +22,7 @@ from optuna_lfbo.helion._jobs import (
 )
 from optuna_lfbo.helion._outcome import Outcome, key_of, one_line
 from optuna_lfbo.helion._verdict import measured, not_built
-from optuna_lfbo.helion.exceptions import UnusableDeviceError
+from optuna_lfbo.helion.exceptions import DiskFullError, UnusableDeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from optuna_lfbo.helion._setup import Setup
 
     BestLatency: TypeAlias = Callable[[], float | None]
+
+T = TypeVar("T")
 
 _LEAST_LIMIT_S = 5.0
 _USUAL_COMPILES = 20
@@ -149,6 +152,7 @@ class Engine:
 
         Raises:
             UnusableDeviceError: The measuring process hangs and cannot be killed.
+            DiskFullError: There is no room for what compilers write.
         """
         built, compile_s = self._built(config)
         if isinstance(built, Outcome):
@@ -216,7 +220,8 @@ class Engine:
         """The compiled configuration, or why there is none, and the seconds it took."""
         limit = self._compile_limit.seconds
         try:
-            answer, seconds = self._compilers.run(CompileJob(self._program, config), limit)
+            job = CompileJob(self._program, config)
+            answer, seconds = self._with_space(lambda: self._compilers.run(job, limit))
         except compat.BenchmarkTimeout:
             reason = f"the compiler had not finished after {limit:.3g} s"
             return Outcome("compile_timeout", error=reason, compile_s=limit), limit
@@ -227,6 +232,10 @@ class Engine:
         if isinstance(answer, Failure):
             return not_built(answer, seconds), seconds
         return answer, seconds
+
+    def _with_space(self, run: Callable[[], tuple[T, float]]) -> tuple[T, float]:
+        age_s = self._compile_limit.seconds
+        return with_space(run, self._meter, self._processes.cache, age_s)
 
     def _run(self, built: Built, compile_s: float, best_ms: float | None) -> Outcome:
         outcome = self._run_once(built, compile_s, best_ms)
@@ -240,10 +249,10 @@ class Engine:
         return dataclasses.replace(again, measure_s=outcome.measure_s + again.measure_s)
 
     def _run_once(self, built: Built, compile_s: float, best_ms: float | None) -> Outcome:
-        job = MeasureJob(built, self._reference, best_ms)
+        job, limit = MeasureJob(built, self._reference, best_ms), self._measure_limit_s
         started = time.perf_counter()
         try:
-            answer, seconds = self._meter.run(job, self._measure_limit_s)
+            answer, seconds = self._with_space(lambda: self._meter.run(job, limit))
             outcome = measured(answer, compile_s, seconds)
         except compat.BenchmarkWorkerUnkillable as error:
             raise UnusableDeviceError(
@@ -251,13 +260,14 @@ class Engine:
                 "process to go on with the study."
             ) from error
         except compat.BenchmarkTimeout:
-            limit = self._measure_limit_s
             reason = f"the kernel had not finished after {limit:.3g} s"
             outcome = Outcome("benchmark_timeout", None, reason, compile_s, limit)
         except compat.BenchmarkSubprocessError as error:
             reason = one_line(f"the kernel took its process down: {error}")
             seconds = time.perf_counter() - started
             outcome = Outcome("runtime_error", None, reason, compile_s, seconds)
+        except DiskFullError:
+            raise
         except Exception as error:  # The kernel lost the device, and its process is replaced.
             failure = Failure(type(error).__name__, str(error))
             outcome = measured(failure, compile_s, time.perf_counter() - started)

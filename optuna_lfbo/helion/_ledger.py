@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from optuna.trial import TrialState
 
+from optuna_lfbo._winner import is_positive
 from optuna_lfbo.helion._outcome import FAILED_STATUSES, Outcome, key_of, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from optuna.trial import FrozenTrial
+
+    from optuna_lfbo.helion._outcome import FailedStatus
 
 
 class Ledger:
@@ -93,15 +96,24 @@ class Ledger:
     def _enter(self, trial: FrozenTrial) -> None:
         # Another process wrote these attributes, perhaps another program.
         config, status = trial.user_attrs.get("config"), trial.user_attrs.get("status")
-        if not isinstance(config, dict):
+        if not (isinstance(config, dict) and has_outcome(trial)):
             return
         if trial.state == TrialState.FAIL:
-            if status in FAILED_STATUSES:
-                error = one_line(str(trial.user_attrs.get("error")))
-                self.add(trial.number, config, Outcome(status, error=error))
-        elif status in ("ok", "duplicate") and math.isfinite(trial.value or math.inf):
+            error = one_line(str(trial.user_attrs.get("error")))
+            outcome = Outcome(cast("FailedStatus", status), error=error)
+        else:
             first_look = bool(trial.user_attrs.get("first_look"))
-            self.add(trial.number, config, Outcome("ok", trial.value, first_look=first_look))
+            outcome = Outcome("ok", trial.value, first_look=first_look)
+        self.add(trial.number, config, outcome)
+
+
+def has_outcome(trial: FrozenTrial) -> bool:
+    """Whether a trial has ended and says how its configuration did."""
+    status = trial.user_attrs.get("status")
+    if trial.state == TrialState.FAIL:
+        return status in FAILED_STATUSES
+    is_complete = trial.state == TrialState.COMPLETE
+    return is_complete and status in ("ok", "duplicate") and is_positive(trial.value)
 
 
 def repeated(number: int, outcome: Outcome) -> Outcome:

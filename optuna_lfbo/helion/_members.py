@@ -17,6 +17,7 @@ import optuna
 from optuna.storages import fail_stale_trials
 from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 
+from optuna_lfbo._winner import is_positive
 from optuna_lfbo.helion._patience import patiently
 
 if TYPE_CHECKING:
@@ -35,8 +36,11 @@ _BEAT_S: Final = 5.0
 _SILENCE_S: Final = 60.0
 """A worker that has shown no sign of life for so long is dead."""
 _GLANCE_S: Final = 0.2
+_MOST: Final = 2**63
 _UNKNOWN_S: Final = 20.0
 """So long after it has left the queue a trial may be without a worker's name."""
+_LONGEST_TRIAL_S: Final = 600.0
+"""So long a trial may take whose worker is not one of the members."""
 
 _logger = optuna.logging.get_logger(f"optuna.{__name__}")
 
@@ -178,7 +182,7 @@ class Members:
             return is_ours and now - self._unknown[trial.number] > _UNKNOWN_S
         if (member := self._others.get(str(worker))) is None:
             # One that calls the objective by itself shows no sign of life.
-            return False
+            return now - self._unknown[trial.number] > _LONGEST_TRIAL_S
         return not member.is_at_work or self._is_silent(str(worker), member)
 
     def _is_silent(self, name: str, member: Member) -> bool:
@@ -229,8 +233,9 @@ class Members:
             if before is None or was_blind or before[0] != member.beat:
                 self._changed[name] = (member.beat, self._read_at)
             if self._is_fresh(member) and member.session < self.me.session:
+                since = min(member.since, self.me.since)
                 with self._lock:
-                    self.me = replace(self.me, session=member.session, since=member.since)
+                    self.me = replace(self.me, session=member.session, since=since)
 
     def _is_fresh(self, member: Member) -> bool:
         """Whether it is at work for sure, unless clocks differ by more than a minute."""
@@ -242,12 +247,12 @@ def _member_of(value: Any) -> Member | None:
     """What another process wrote, perhaps another program."""
     try:
         member = Member(**value)
-        numbers = (member.pid, member.born, member.session, member.since, member.beat)
-        if all(type(number) in (int, float) for number in numbers):
-            return member
     except TypeError:
-        pass
-    return None
+        return None
+    whole = (member.pid, member.born, member.since)
+    are_counts = all(type(number) is int and 0 <= number < _MOST for number in whole)
+    are_times = is_positive(member.session) and is_positive(member.beat)
+    return member if are_counts and are_times else None
 
 
 @functools.cache

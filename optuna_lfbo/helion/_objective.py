@@ -94,6 +94,7 @@ class Objective(Generic[ConfigT]):
         Raises:
             TrialFailedError: The configuration cannot be measured; one of ``failures``.
             UnusableDeviceError: Nor can any other one.
+            DiskFullError: There is no room for what compilers write.
             ValueError: The study is not one for this program, its arguments and device.
             RuntimeError: The objective is called outside its ``with`` block.
         """
@@ -141,8 +142,7 @@ class Objective(Generic[ConfigT]):
 
         Raises:
             ValueError: No trial of the study has succeeded yet, or the best one does not say
-                which configuration it measured.
-            Exception: What it says is not a configuration of this program.
+                which configuration of this program it measured.
         """
         trial = study.best_trial
         configuration = trial.user_attrs.get("config")
@@ -151,7 +151,8 @@ class Objective(Generic[ConfigT]):
                 f"Trial {trial.number} of the study {study.study_name!r} has no configuration "
                 "on record; it was not made by this objective."
             )
-        config: ConfigT = self._task.config(configuration)
+        origin = f"The attribute config of trial {trial.number}"
+        config: ConfigT = self._task.recorded(configuration, origin)
         return config
 
     def tune(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import optuna
 from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,8 @@ def is_passing(error: BaseException) -> bool:
         return is_passing(error.__cause__)
     if isinstance(error, DBAPIError):
         return type(error).__name__ in _SQLALCHEMY_PASSING or error.connection_invalidated
-    if isinstance(error, OSError):
+    # A connection that was lost in the middle of a transaction, which Optuna has given up by now.
+    if isinstance(error, OSError | PendingRollbackError):
         return True
     return isinstance(error, _redis_errors()) or _grpc_code(error) in _GRPC_PASSING
 

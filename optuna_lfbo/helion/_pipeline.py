@@ -15,8 +15,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from optuna_lfbo.helion._interrupt import noted_interrupts
-from optuna_lfbo.helion._ledger import Ledger
-from optuna_lfbo.helion._outcome import Outcome
+from optuna_lfbo.helion._ledger import Ledger, has_outcome
+from optuna_lfbo.helion._outcome import FAILED_STATUSES, Outcome, one_line
 from optuna_lfbo.helion._study import best_latency
 from optuna_lfbo.helion._tuning_storage import tuning_study
 
@@ -105,6 +105,7 @@ class Pipeline:
 
         Raises:
             UnusableDeviceError: Nothing can be measured any more.
+            DiskFullError: There is no room for what compilers write.
         """
         executor = ThreadPoolExecutor(self._capacity, thread_name_prefix="lfbo")
         with _stoppable(self._study), noted_interrupts() as raise_noted:
@@ -178,7 +179,12 @@ class Pipeline:
         """Measure a configuration, if that is for this trial to do."""
         trial = flight.trial
         was_draft = self._storage.is_draft(trial)
-        self._observe(self._storage.publish(trial))
+        trials = self._storage.publish(trial)
+        self._observe(trials)
+        if not was_draft and trials[trial.number].user_attrs.get("worker") != self._members.name:
+            # SQLite lets two workers take a trial from the queue. The last one to say so has it.
+            self._storage.drop(trial)
+            return
         # Drafts have been published in the order of their numbers.
         limit = trial.number + 1 if was_draft else math.inf
         n_started = self._ledger.n_new + self._ledger.n_claimed(before=limit)
@@ -259,20 +265,31 @@ class Pipeline:
         self, trial: optuna.Trial, configuration: Configuration | None, outcome: Outcome
     ) -> None:
         state = TrialState.FAIL if outcome.latency_ms is None else TrialState.COMPLETE
+        told: FrozenTrial | None
         try:
             self._task.conclude(trial, configuration, outcome)
             told = self._study.tell(trial, outcome.latency_ms, state)
         except UpdateFinishedTrialError:
             told = self._tell_again(trial, state, outcome)
+            if told is None:
+                return
         if configuration is not None:
             self._ledger.add(told.number, configuration, outcome)
         _logger.debug(f"Trial {told.number}: {outcome}")
         self._told(told)
 
-    def _tell_again(self, trial: optuna.Trial, state: TrialState, outcome: Outcome) -> FrozenTrial:
-        """Keep the outcome of a trial that another worker has taken for lost."""
+    def _tell_again(
+        self, trial: optuna.Trial, state: TrialState, outcome: Outcome
+    ) -> FrozenTrial | None:
+        """Keep the outcome of a trial that another worker has taken for lost.
+
+        None if it was another worker that has told an outcome of it.
+        """
+        known = self._storage.drop(trial)
+        if has_outcome(known):
+            _logger.warning(f"Trial {trial.number} has been measured by two workers.")
+            return None
         _logger.warning(f"Trial {trial.number} was taken for lost; another one has its outcome.")
-        known = self._storage.get_trial(trial._trial_id)
         again = optuna.trial.create_trial(
             state=state,
             value=outcome.latency_ms,
@@ -285,12 +302,14 @@ class Pipeline:
 
     def _bury(self, trial: FrozenTrial) -> None:
         """Fail a trial whose worker is dead; its configuration gets another turn."""
-        worker = trial.user_attrs.get("worker", "unknown")
+        worker = one_line(str(trial.user_attrs.get("worker", "unknown")))
         attempt = trial.user_attrs.get("attempt", 1)
         try:
-            self._storage.set_trial_user_attr(
-                trial._trial_id, "error", f"its worker was lost: {worker}"
-            )
+            # One that died while it told of a failure has told enough.
+            if trial.user_attrs.get("status") not in FAILED_STATUSES:
+                self._storage.set_trial_user_attr(
+                    trial._trial_id, "error", f"its worker was lost: {worker}"
+                )
             self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         except UpdateFinishedTrialError:  # Somebody else has done it, or it is alive after all.
             return

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optuna_lfbo.helion._folder import work_folder
 from optuna_lfbo.helion._jobs import PrepareCompiler, PrepareMeter
 from optuna_lfbo.helion._pool import Pool
 
@@ -28,6 +28,7 @@ class Processes:
             run beside those that ask and measure.
 
     Attributes:
+        cache: Folder of what compilers produce.
         compilers: Run `CompileJob`s.
         meter: Runs a `MeasureJob` or a `RetimeJob` at a time.
         n_compilers: The number of compiling processes at most.
@@ -35,13 +36,13 @@ class Processes:
     """
 
     def __init__(self, programs: Sequence[Program], n_compilers: int | None = None) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="optuna_lfbo-")
-        folder = Path(self._folder.name)
-        cache = str(folder / "cache")
+        self._files = contextlib.ExitStack()
+        folder = self._files.enter_context(work_folder())
+        self.cache = str(folder / "cache")
         self.references = [str(folder / f"reference{i}.pt") for i, _ in enumerate(programs)]
         self.n_compilers = n_compilers or _n_spare_cores()
-        self._prepare_compiler = PrepareCompiler(programs, cache)
-        self._prepare_meter = PrepareMeter(cache, self.references)
+        self._prepare_compiler = PrepareCompiler(programs, self.cache)
+        self._prepare_meter = PrepareMeter(self.cache, self.references)
         self.compilers = Pool(self.n_compilers, self._prepare_compiler)
         self.meter = Pool(1, self._prepare_meter)
 
@@ -67,7 +68,7 @@ class Processes:
         """Kill the processes and delete the files."""
         self.compilers.close()
         self.meter.close()
-        self._folder.cleanup()
+        self._files.close()
 
 
 def _n_spare_cores() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -29,15 +28,13 @@ def interruptible() -> Iterator[None]:
         signal.SIGTERM: signal.SIG_DFL,
     }
     ours = [number for number, handler in usual.items() if signal.getsignal(number) == handler]
-    is_second = False
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal is_second
         # A notebook or a prompt goes on after what runs in it.
-        if is_second and not hasattr(sys, "ps1"):
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        is_second = True
+        if not hasattr(sys, "ps1"):
+            # A handler would have to wait for what is not Python, such as a locked database.
+            for again in ours:
+                signal.signal(again, signal.SIG_DFL)
         raise KeyboardInterrupt
 
     for number in ours:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from optuna.distributions import BaseDistribution
 
 from optuna_lfbo import LFBOSampler
+from optuna_lfbo._space import is_value_of
 from optuna_lfbo.helion._compat import device_name
 from optuna_lfbo.helion._compat_worker import start_server
 from optuna_lfbo.helion._jobs import Program
+from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._reference import device_of, reference_of
 from optuna_lfbo.helion._setup import Setup
 from optuna_lfbo.helion._task import ProgramTask, RejectedError
@@ -201,10 +203,9 @@ def checked_args(args: object) -> tuple[object, ...]:
 def _check_inside(params: Params, space: Space) -> None:
     if params.keys() != space.keys():
         raise ValueError(
-            f"{dict(params)!r} must have exactly the names of the space: {sorted(space)}."
+            f"The parameters must have exactly the names of the space, {sorted(space)}, "
+            f"not {one_line(str(sorted(params)))}."
         )
     for name, value in params.items():
-        # Optuna raises a ValueError for a value of another type and for an unknown choice.
-        distribution = space[name]
-        if not distribution._contains(distribution.to_internal_repr(value)):
-            raise ValueError(f"{name}={value!r} is not in {distribution}.")
+        if not is_value_of(space[name], value):
+            raise ValueError(one_line(f"{name}={value!r} is not in {space[name]}"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 import warnings
 from typing import TYPE_CHECKING, Any, Final
@@ -10,17 +12,20 @@ import optuna
 import sqlalchemy.event
 from optuna.storages import GrpcStorageProxy, JournalStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalRedisBackend
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
 
 _PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
-_SQLITE_WAIT_S: Final = 60.0
-"""So long a process waits for others that write."""
+_SQLITE_WAIT_S: Final = 10.0
+"""So long a process waits for others that write before it asks again; nothing interrupts it."""
+
+
+_wanted = threading.local()
 
 
 def open_study(
@@ -32,7 +37,7 @@ def open_study(
     for pause in _PAUSES_S:
         try:
             return _created(name, storage, sampler)
-        except (IntegrityError, OperationalError) as error:
+        except (IntegrityError, OperationalError, ProgrammingError) as error:
             if not _is_being_made(error):
                 raise
         time.sleep(pause)
@@ -104,8 +109,29 @@ def _database(url: str) -> RDBStorage:
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     opened = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _SQLITE_WAIT_S}})
     sqlalchemy.event.listen(opened.engine, "connect", _use_write_ahead_log)
+    sqlalchemy.event.listen(opened.engine, "begin", _lock_if_wanted)
     opened.engine.dispose()
     return opened
+
+
+@contextlib.contextmanager
+def exclusively() -> Iterator[None]:
+    """Let what this thread does to an SQLite file from here on be done as one.
+
+    Optuna looks at a trial's state and then changes it. Other databases lock the row from the
+    first look; SQLite, unless it is told, only from the change. Two workers would take the same
+    trial from the queue, and the second to tell of it would overwrite what the first has told.
+    """
+    _wanted.lock = True
+    try:
+        yield
+    finally:
+        _wanted.lock = False
+
+
+def _lock_if_wanted(connection: sqlalchemy.Connection) -> None:
+    if getattr(_wanted, "lock", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _use_write_ahead_log(connection: Any, record: object) -> None:

@@ -11,6 +11,7 @@ from optuna.study import StudyDirection
 
 from optuna_lfbo._winner import measured_trials
 from optuna_lfbo.helion._outcome import key_of
+from optuna_lfbo.helion._records import shown
 
 if TYPE_CHECKING:
     from optuna_lfbo.helion._identity import Identity
@@ -33,13 +34,18 @@ def claim(study: optuna.Study, identity: Identity, metric: str) -> None:
             f"Latencies are minimised, but the study {study.study_name!r} has the direction(s) "
             f"{directions}; create it with direction='minimize'."
         )
-    known = study.user_attrs
+    try:
+        known = study.user_attrs
+    except RecursionError as error:
+        raise ValueError(
+            f"A user attribute of the study {study.study_name!r} is nested too deep to be read."
+        ) from error
     ours = dataclasses.asdict(identity)
     for name in _FIXED_ATTRIBUTES:
         if name in known and key_of(known[name]) != key_of(ours[name]):
             raise ValueError(
                 f"The study {study.study_name!r} was made with another {name}: it has "
-                f"{key_of(known[name])}, this objective {key_of(ours[name])}. Use another study; "
+                f"{shown(known[name])}, this objective {shown(ours[name])}. Use another study; "
                 f"objective.study_name gives a fitting name."
             )
     if study.metric_names not in (None, [metric]):
@@ -49,8 +55,8 @@ def claim(study: optuna.Study, identity: Identity, metric: str) -> None:
         )
     if "versions" in known and known["versions"] != identity.versions:
         _logger.warning(
-            f"The study {study.study_name!r} was made with {known['versions']}, this process "
-            f"has {identity.versions}; latencies of both may not compare."
+            f"The study {study.study_name!r} was made with {shown(known['versions'])}, this "
+            f"process has {identity.versions}; latencies of both may not compare."
         )
     for name, value in ours.items():
         if name not in known:

@@ -15,6 +15,7 @@ from optuna_lfbo._winner import DEFAULT_LATENCY
 from optuna_lfbo.helion import _study
 from optuna_lfbo.helion._ledger import Ledger
 from optuna_lfbo.helion._outcome import Outcome, one_line
+from optuna_lfbo.helion._records import check_distributions, misfit, shown
 from optuna_lfbo.helion._setup import engines
 
 if TYPE_CHECKING:
@@ -118,16 +119,38 @@ class Task(abc.ABC):
         """
         if study not in self._claimed:
             _study.claim(study, self.identity, self.metric)
+            trials = study.get_trials(deepcopy=False)
+            check_distributions(trials, self.distributions, study.study_name)
             self._claimed.add(study)
+
+    def recorded(self, configuration: Configuration, origin: str) -> Any:
+        """Return what `config` makes of a configuration from a storage.
+
+        Args:
+            configuration: What is to be a configuration.
+            origin: Where it is from, for the message.
+
+        Raises:
+            ValueError: It is not one of this program.
+        """
+        try:
+            return self.config(configuration)
+        except Exception as error:  # Whatever Helion does with a dict of anything.
+            raise ValueError(
+                f"{origin} is to be {shown(configuration)}, which is not a configuration of "
+                f"{self.identity.kernel!r}: {one_line(str(error))}"
+            ) from error
 
     def proposed(self, trial: optuna.Trial, worker: str) -> Configuration | Outcome:
         """Return the configuration of a trial, or an outcome if it is not worth compiling."""
+        trial.set_user_attr("worker", worker)
+        trial.set_user_attr("device", self.device_name)
+        if (reason := misfit(trial, self.distributions)) is not None:
+            return Outcome("rejected", error=reason)
         params = {
             name: _suggest(trial, name, distribution)
             for name, distribution in self.distributions.items()
         }
-        trial.set_user_attr("worker", worker)
-        trial.set_user_attr("device", self.device_name)
         try:
             configuration = json_of(self.configuration(params))
         except RejectedError as error:
@@ -179,8 +202,9 @@ class Task(abc.ABC):
                 continue
             try:
                 params = self.params(configuration)
-            except ValueError as error:
-                _logger.warning(f"A seed is left out, as no trial can have it: {error}")
+            except Exception as error:  # Whatever Helion does with a dict of anything.
+                reason = one_line(str(error))
+                _logger.warning(f"A seed is left out, as no trial can have it: {reason}")
                 continue
             attributes: dict[str, Any] = {"config": configuration}
             if attempt > 1:

@@ -12,6 +12,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_lfbo.helion._patience import patiently
+from optuna_lfbo.helion._storage import exclusively
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -67,6 +68,12 @@ class TuningStorage(BaseStorage):
     def forget(self, trial: optuna.Trial) -> None:
         """Drop a draft."""
         del self._drafts[trial._trial_id]
+
+    def drop(self, trial: optuna.Trial) -> FrozenTrial:
+        """Leave a trial to others; return it as they have it."""
+        self._own.pop(trial._trial_id, None)
+        self._snapshot = None
+        return patiently(self.backend.get_trial, trial._trial_id)
 
     def own_running(self) -> list[FrozenTrial]:
         """Return the trials that others see running, and that only this process may end."""
@@ -171,7 +178,8 @@ class TuningStorage(BaseStorage):
         self, trial_id: int, state: TrialState, values: Sequence[float] | None
     ) -> bool:
         try:
-            return patiently(self.backend.set_trial_state_values, trial_id, state, values)
+            with exclusively():
+                return patiently(self.backend.set_trial_state_values, trial_id, state, values)
         except UpdateFinishedTrialError:
             # Perhaps it was this very call whose answer was lost with the connection.
             if patiently(self.backend.get_trial, trial_id).state != state:

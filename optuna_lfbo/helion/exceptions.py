@@ -42,3 +42,11 @@ class UnusableDeviceError(RuntimeError):
     Every later measurement in the process would fail too, so the study has to stop. A new
     process resumes it; the configuration that did it is on record and not measured again.
     """
+
+
+class DiskFullError(RuntimeError):
+    """There has been no room on the disk for a while for what compilers write.
+
+    No configuration is to blame, so the study has to stop. The same call goes on with it when
+    there is room.
+    """

@@ -13,7 +13,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from optuna_lfbo._winner import winner_of
-from optuna_lfbo.helion import _compat, _compat_search
+from optuna_lfbo.helion import _compat_search
 from optuna_lfbo.helion._kernel_task import task_of_bound
 from optuna_lfbo.helion._outcome import Outcome
 from optuna_lfbo.helion._stop import StopRule
@@ -155,7 +155,9 @@ class OptunaSearch(_compat_search.HelionSearch):
 
     def _tell(self, trial: FrozenTrial) -> None:
         outcome = _outcome_of(trial)
-        self.report(trial.user_attrs.get("config"), outcome)
+        # A trial that was rejected may have got its configuration from anybody.
+        is_known = outcome.status != "rejected"
+        self.report(trial.user_attrs.get("config") if is_known else None, outcome)
         label, latency = f"Trial {trial.number}: {outcome.status}", outcome.latency_ms
         if latency is not None and latency < self.best_perf_so_far:
             self.best_perf_so_far = latency
@@ -175,7 +177,7 @@ class OptunaSearch(_compat_search.HelionSearch):
             reason = TrialFailedError(first["status"], str(first.get("error")))
             raise _compat_search.NoConfigFound from reason
         self.best_perf_so_far = best.latency_ms
-        return _compat.completed(task.bound_kernel, best.configuration)
+        return task.recorded(best.configuration, "The best configuration on record")
 
 
 def _check(

@@ -209,6 +209,7 @@ def _result(task: Task, study: optuna.Study, reason: str) -> TuneResult[Any]:
     Raises:
         KernelError: No configuration works.
         KeyboardInterrupt: Tuning was interrupted before any was measured.
+        ValueError: What the study has for the best one is none of this task.
     """
     best = winner_of(study)
     if best is None and reason == INTERRUPTED:
@@ -217,7 +218,7 @@ def _result(task: Task, study: optuna.Study, reason: str) -> TuneResult[Any]:
         raise KernelError(
             f"None of the configurations of {task.identity.kernel!r} that were tried works."
         )
-    config = task.config(best.configuration)
+    config = task.recorded(best.configuration, "The best configuration on record")
     if reason == INTERRUPTED:
         _logger.warning(f"Interrupted. The best so far takes {best.latency_ms:.4g} ms: {config}")
     return TuneResult(config, best.latency_ms, default_latency(study.user_attrs), study, reason)

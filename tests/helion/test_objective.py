@@ -307,7 +307,7 @@ def test_other_versions_are_only_warned_of(
     with caplog.at_level("WARNING", logger="optuna"):
         objective.enqueue_seeds(study)
     optuna.logging.disable_propagation()
-    assert "was made with {'helion': '0.1'}" in caplog.text
+    assert 'was made with {"helion": "0.1"}' in caplog.text
 
 
 def test_args_that_do_not_fit_the_kernel_are_refused() -> None:
