@@ -1,6 +1,8 @@
-"""What the README's blocks take for granted, small enough for the interpreters on the CPU."""
+"""What some pages take for granted, small enough for the interpreters on the CPU."""
 
 from __future__ import annotations
+
+import os  # noqa: F401
 
 import helion
 import helion.language as hl
@@ -15,6 +17,10 @@ _final._BUDGET_MS, _stop._EXHAUSTION = 100.0, 3  # no patience
 n = 128 * 16
 x, y = torch.randn(16, 128), torch.randn(16, 128)
 out = torch.zeros_like(x)
+
+
+def arguments_on(device: torch.device) -> tuple[torch.Tensor, ...]:
+    return x.to(device), y.to(device)
 
 
 @helion.kernel(backend="pallas", pallas_interpret=True, static_shapes=True)
