@@ -158,16 +158,19 @@ class Crew:
     def kill_at_random(self, n_kills: int, seed: int) -> None:
         """Kill a worker so often at any moment, now and then all of them."""
         rng = random.Random(seed)
-        for _ in range(n_kills):
+        n_done = 0
+        while n_done < n_kills:
             n_before = self._n_notes
             self.until(lambda n_before=n_before: self._n_notes > n_before)  # type: ignore[misc]
+            assert not self.is_complete, "the study has ended too early"
             time.sleep(rng.uniform(0.0, 0.5))
-            pids = self.alive
-            assert pids, "the study has ended too early"
             if rng.random() < 0.2:
+                n_done += bool(self.alive)
                 self.kill()
-            else:
-                os.kill(rng.choice(pids), signal.SIGKILL)
+                continue
+            with contextlib.suppress(ProcessLookupError, IndexError):  # It has ended by itself.
+                os.kill(rng.choice(self.alive), signal.SIGKILL)
+                n_done += 1
 
     @property
     def _n_notes(self) -> int:

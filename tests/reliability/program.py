@@ -138,7 +138,7 @@ def tune(
     _members._UNKNOWN_S = 2.0  # type: ignore[misc]
     if machine is not None:
         _members._machine = lambda: machine  # type: ignore[assignment]
-        _members._SILENCE_S = 4.0  # type: ignore[misc]
+        _members._SILENCE_S = 10.0  # type: ignore[misc]
     _watch_tell(folder)
     started = time.time()
     result = objective(folder, n).tune(
