@@ -86,7 +86,7 @@ class SleepingTask(Task):
 
     def __init__(self, seconds: float = 0.5, space: Mapping[str, BaseDistribution] = SPACE):
         self._seconds = seconds
-        identity = Identity(NAME, "0", [], "cpu", {})
+        identity = Identity("python", NAME, "0", [], "cpu", {})
         super().__init__(identity, space, seeds=[], default=None)
 
     def configuration(self, params: Mapping[str, Any]) -> dict[str, Any]:
