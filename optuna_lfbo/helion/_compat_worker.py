@@ -12,6 +12,7 @@ import inspect
 import multiprocessing
 import multiprocessing.forkserver
 import os
+from contextlib import nullcontext
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -65,6 +66,7 @@ except ImportError:  # Helion 1.4's launchers have no arguments of their own.
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from multiprocessing.connection import Connection
 
 __all__ = [
@@ -82,6 +84,7 @@ __all__ = [
     "generated",
     "is_triton",
     "load",
+    "made_current",
     "match_unrecoverable_runtime_error",
     "milliseconds",
     "milliseconds_interleaved",
@@ -190,6 +193,11 @@ def use_device_of(args: Sequence[object]) -> None:
 def use_cache(folder: str) -> None:
     """Make Triton keep what it compiles in ``folder``, where other processes find it."""
     os.environ["TRITON_CACHE_DIR"] = folder
+
+
+def made_current(device: torch.device) -> AbstractContextManager[object]:
+    """Make ``device`` the current one for a while, if there are several of its kind."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def compile_ahead(fn: CompiledFunction, args: Sequence[object], mode: FakeTensorMode) -> None:

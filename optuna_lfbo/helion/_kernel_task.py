@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from optuna_lfbo import LFBOSampler
 from optuna_lfbo.helion import _compat
-from optuna_lfbo.helion._compat_worker import packed_kernel, start_server, unpacked_kernel
+from optuna_lfbo.helion._compat_worker import (
+    made_current,
+    packed_kernel,
+    start_server,
+    unpacked_kernel,
+)
 from optuna_lfbo.helion._identity import identity_of
 from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._program import program_of
@@ -88,7 +93,9 @@ class KernelTask(ProgramTask):
 
     def _reference(self) -> Reference:
         try:
-            return _compat.reference_of(self.bound_kernel, self._args)
+            # Triton launches on the current device, wherever the arguments are.
+            with made_current(self.device):
+                return _compat.reference_of(self.bound_kernel, self._args)
         except Exception as error:
             raise KernelError(
                 f"The kernel {self.kernel.name!r} does not run with its default configuration, "

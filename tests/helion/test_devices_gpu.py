@@ -50,7 +50,8 @@ def test_the_device_of_the_arguments_is_the_one_that_is_tuned_for() -> None:
     result = tune(triton(softmax), args_on("cuda:1"), n_trials=8, seed=0)
     assert {trial.user_attrs["status"] for trial in result.study.trials} & {"ok"}
     (x,) = args_on("cuda:1")
-    ours = triton(softmax, config=result.config)(x)
+    with torch.cuda.device(x.device):
+        ours = triton(softmax, config=result.config)(x)
     torch.testing.assert_close(ours, torch.softmax(x, dim=1), rtol=0.05, atol=1e-3)
 
 

@@ -17,7 +17,9 @@ from tests.helion.spaces import SUPPORTED, bound_kernel, params_of, space_of
 from tests.kernels.platforms import PLATFORMS
 from tests.kernels.suite import CASES
 
-UNSUPPORTED = [(platform, name) for name, case in CASES.items() for platform in case.unsupported]
+UNSUPPORTED = [
+    (platform, name) for name, case in CASES.items() for platform in sorted(case.unsupported)
+]
 
 
 def n_examples(platform: str) -> int:
