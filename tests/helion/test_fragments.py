@@ -103,7 +103,7 @@ def test_the_default_and_random_values_survive_the_round_trip(
             {"k[0]": IntDistribution(0, 4), "k[1]": IntDistribution(0, 6)},
         ),
     ],
-    ids=repr,
+    ids=_without_address,
 )
 def test_the_values_of_seeds_are_in_the_space(
     fragment: ConfigSpecFragment, seeds: list[Any], expected: dict[str, Any]
@@ -141,7 +141,7 @@ def test_equal_ranks_keep_the_elements_in_order() -> None:
         (ListOf(BooleanFragment(), 2), [True], "a list of 2 values"),
         (NumThreadsFragment(8), 3, "one of"),
     ],
-    ids=repr,
+    ids=_without_address,
 )
 def test_a_value_outside_the_space_is_refused(
     fragment: ConfigSpecFragment, value: object, expected: str
