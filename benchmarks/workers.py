@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import multiprocessing
 import random
+import shutil
 import sqlite3
 import tempfile
 import threading
@@ -29,6 +30,7 @@ from optuna.trial import TrialState
 from benchmarks.lines import as_line
 from optuna_lfbo import LFBOSampler
 from optuna_lfbo.helion._identity import Identity
+from optuna_lfbo.helion._local_journal import local_journal
 from optuna_lfbo.helion._outcome import Outcome, key_of
 from optuna_lfbo.helion._stop import StopRule
 from optuna_lfbo.helion._storage import open_study
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
+    from optuna.storages import BaseStorage
 
     Configuration = Mapping[str, Any]
 
@@ -143,15 +146,15 @@ class Run:
     asking_share: float
 
 
-def measure(storage: str, n_workers: int, seconds: float, sleep_s: float) -> Run:
+def measure(kind: str, path: Path, n_workers: int, seconds: float, sleep_s: float) -> Run:
     """Lets workers tune side by side; their start does not count."""
-    study = open_study(NAME, storage, SleepingTask().sampler())
+    study = open_study(NAME, opened(kind, path), SleepingTask().sampler())
     n_before = len(study.trials)
     # Forked, as importing torch in each of them would take minutes on a small machine.
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(n_workers + 1)
     workers = [
-        context.Process(target=_work, args=(storage, seconds, sleep_s, barrier, seed))
+        context.Process(target=_work, args=(kind, path, seconds, sleep_s, barrier, seed))
         for seed in range(n_workers)
     ]
     for worker in workers:
@@ -162,13 +165,13 @@ def measure(storage: str, n_workers: int, seconds: float, sleep_s: float) -> Run
         worker.join()
     if any(worker.exitcode for worker in workers):
         raise RuntimeError("A worker failed; see above.")
-    study = open_study(NAME, storage)
+    study = open_study(NAME, opened(kind, path))
     measured = [trial for trial in study.trials if trial.user_attrs.get("status") == "ok"]
     new = [trial for trial in measured[n_before:] if trial.datetime_complete is not None]
     times = [(trial.datetime_complete - began).total_seconds() for trial in new]
     counts = Counter(key_of(trial.user_attrs["config"]) for trial in measured)
     return Run(
-        storage=storage.partition(":")[0],
+        storage=kind,
         n_before=n_before,
         n_workers=n_workers,
         seconds=seconds,
@@ -178,16 +181,18 @@ def measure(storage: str, n_workers: int, seconds: float, sleep_s: float) -> Run
     )
 
 
-def _work(storage: str, seconds: float, sleep_s: float, barrier: Barrier, seed: int) -> None:
+def _work(
+    kind: str, path: Path, seconds: float, sleep_s: float, barrier: Barrier, seed: int
+) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     task = SleepingTask(sleep_s)
-    study = open_study(NAME, storage, task.sampler(seed))
+    study = open_study(NAME, opened(kind, path), task.sampler(seed))
     study.get_trials(deepcopy=False)
     barrier.wait()
     conduct(task, study, Endless(None, seconds), seed)
 
 
-def fill(storage: str, n_trials: int) -> None:
+def fill(storage: str | BaseStorage, n_trials: int) -> None:
     """Puts finished trials into a new study."""
     task, rng = SleepingTask(), random.Random(0)
     study = open_study(NAME, storage)
@@ -213,9 +218,24 @@ def _random_value(distribution: BaseDistribution, rng: random.Random) -> Any:
     return rng.choice(distribution.choices)
 
 
+def opened(kind: str, path: Path) -> str | BaseStorage:
+    """The storage in the file ``path``."""
+    return f"sqlite:///{path}" if kind == "sqlite" else local_journal(path)
+
+
+def copy(kind: str, source: Path, target: Path) -> None:
+    """Copies a storage, with what a database has not put into its file yet."""
+    if kind != "sqlite":
+        shutil.copy(source, target)
+        return
+    with contextlib.closing(sqlite3.connect(source)) as connection:
+        connection.execute("VACUUM INTO ?", [str(target)])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.workers", description=__doc__)
     add = parser.add_argument
+    add("--storage", choices=("journal", "sqlite"), default="journal", help="(default: journal)")
     add("--raw", type=Path, required=True, help="file of raw results, appended to (*.jsonl)")
     add("--workers", type=int, nargs="+", default=[1, 8], help="numbers of them (default: 1 8)")
     add("--before", type=int, nargs="+", default=[0], help="trials in the study (default: 0)")
@@ -225,15 +245,14 @@ def main() -> None:
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
-        filled = {n: Path(folder) / f"{n}.db" for n in args.before}
+        filled = {n: Path(folder) / f"{n}" for n in args.before}
         for n_before, path in filled.items():
-            fill(f"sqlite:///{path}", n_before)
+            fill(opened(args.storage, path), n_before)
         runs = itertools.product(range(args.repeats), args.workers, args.before)
         for i, (_, n_workers, n_before) in enumerate(runs):
-            copy = Path(folder) / f"run{i}.db"
-            with contextlib.closing(sqlite3.connect(filled[n_before])) as connection:
-                connection.execute("VACUUM INTO ?", [str(copy)])
-            run = measure(f"sqlite:///{copy}", n_workers, args.seconds, args.sleep)
+            path = Path(folder) / f"run{i}"
+            copy(args.storage, filled[n_before], path)
+            run = measure(args.storage, path, n_workers, args.seconds, args.sleep)
             print(as_line(asdict(run)), flush=True)
             with args.raw.open("a") as raw:
                 raw.write(as_line(asdict(run)) + "\n")

@@ -17,6 +17,7 @@ import torch
 from optuna.storages import InMemoryStorage
 
 from optuna_lfbo.helion._folder import work_folder
+from optuna_lfbo.helion._local_journal import local_journal
 from optuna_lfbo.helion._patience import patiently
 from optuna_lfbo.helion._progress import StudyProgress
 from optuna_lfbo.helion._stop import StopRule
@@ -128,7 +129,7 @@ def shared_storage(
         yield storage
         return
     with work_folder() as folder:
-        yield f"sqlite:///{folder}/study.db"
+        yield local_journal(folder / "study.log")
 
 
 def in_memory(study: optuna.Study) -> optuna.Study:
