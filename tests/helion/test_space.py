@@ -98,7 +98,7 @@ def test_a_study_of_representatives_repeats_no_config() -> None:
             study.tell(trial, made_up_latency(trial))
         return len(configs) - len(set(configs))
 
-    assert n_repeated() > 4, "else this test shows nothing"
+    assert n_repeated() > 0, "else this test shows nothing"
     assert n_repeated(canonical=space.canonical) == 0
 
 
