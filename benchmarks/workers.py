@@ -131,8 +131,11 @@ class Run:
         storage: where the study was.
         n_before: trials that it held at the beginning.
         n_workers: processes.
-        seconds: that new trials were counted.
+        start_s: seconds until each worker had told its first trial, and so had read what was
+            there and fitted its models.
+        seconds: that new trials were counted from then on.
         n_trials: that ended meanwhile with a measurement of their own.
+        rate: of these, a second.
         n_twice: configurations that were measured more than once.
         asking_share: of a worker's time, for the sampler and the storage.
     """
@@ -140,8 +143,10 @@ class Run:
     storage: str
     n_before: int
     n_workers: int
+    start_s: float
     seconds: float
     n_trials: int
+    rate: float
     n_twice: int
     asking_share: float
 
@@ -169,13 +174,21 @@ def measure(kind: str, path: Path, n_workers: int, seconds: float, sleep_s: floa
     measured = [trial for trial in study.trials if trial.user_attrs.get("status") == "ok"]
     new = [trial for trial in measured[n_before:] if trial.datetime_complete is not None]
     times = [(trial.datetime_complete - began).total_seconds() for trial in new]
+    firsts: dict[str, float] = {}
+    for trial, time_s in zip(new, times, strict=True):
+        worker = trial.user_attrs["worker"]
+        firsts[worker] = min(time_s, firsts.get(worker, time_s))
+    start_s = max(firsts.values())
+    counted = sum(start_s < time_s <= seconds for time_s in times)
     counts = Counter(key_of(trial.user_attrs["config"]) for trial in measured)
     return Run(
         storage=kind,
         n_before=n_before,
         n_workers=n_workers,
-        seconds=seconds,
-        n_trials=sum(0.0 <= time_s <= seconds for time_s in times),
+        start_s=start_s,
+        seconds=seconds - start_s,
+        n_trials=counted,
+        rate=counted / (seconds - start_s),
         n_twice=sum(count > 1 for count in counts.values()),
         asking_share=study.user_attrs["tuning"]["sampler_share"],
     )
