@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.linalg import solve_triangular
 from scipy.special import log_ndtr
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from optuna_lfbo._space import Array
 
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
+_LEAST_VARIANCE = 1e-9
 
 
 def log_expected_improvement(mean: Array, variance: Array, best: float) -> Array:
@@ -52,24 +54,24 @@ def pick_batch(
     """
     rows = np.concatenate([pending, candidates])
     mean, variance, factors = model.posterior(rows)
-    n_pending, lowest = len(pending), goal
-
-    def believe(i: int) -> None:
-        nonlocal variance, factors, lowest
-        lowest = min(lowest, float(mean[i]))
-        covariance = model.kernel(rows, rows[i : i + 1])[:, 0] - factors.T @ factors[:, i]
-        step = covariance / np.sqrt(variance[i] + model.noise)
-        factors = np.vstack([factors, step])
-        variance = np.maximum(variance - step**2, 1e-9)
-
-    for i in range(n_pending):
-        believe(i)
+    covariance = model.kernel(rows, rows) - factors.T @ factors
+    n_pending, lowest = len(pending), min([goal, *mean[: len(pending)]])
+    if n_pending:
+        noisy = covariance[:n_pending, :n_pending] + model.noise * np.eye(n_pending)
+        cholesky = np.linalg.cholesky(noisy)
+        steps = solve_triangular(cholesky, covariance[:n_pending], lower=True)
+        covariance -= steps.T @ steps
+        variance = np.maximum(variance - (steps**2).sum(axis=0), _LEAST_VARIANCE)
     picks: list[int] = []
     for _ in range(min(n_picks, len(candidates))):
         value = log_expected_improvement(mean[n_pending:], variance[n_pending:], lowest)
         value[picks] = -np.inf
         picks.append(int(np.argmax(value)))
-        believe(n_pending + picks[-1])
+        i = n_pending + picks[-1]
+        step = covariance[:, i] / np.sqrt(variance[i] + model.noise)
+        covariance -= np.outer(step, step)
+        variance = np.maximum(variance - step**2, _LEAST_VARIANCE)
+        lowest = min(lowest, mean[i])
     return picks
 
 

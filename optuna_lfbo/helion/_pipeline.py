@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from optuna_lfbo.helion._engine import Measurer
     from optuna_lfbo.helion._members import Members
     from optuna_lfbo.helion._progress import Progress
+    from optuna_lfbo.helion._starts import Starts
     from optuna_lfbo.helion._stop import StopRule
     from optuna_lfbo.helion._task import Configuration, Task
 
@@ -67,6 +68,7 @@ class Pipeline:
         study: Holds the trials.
         members: The workers of the study.
         stop: When to stop.
+        starts: Random configurations that come before the sampler's.
         told: Called with each trial that has ended.
 
     Attributes:
@@ -80,6 +82,7 @@ class Pipeline:
         study: optuna.Study,
         members: Members,
         stop: StopRule,
+        starts: Starts,
         told: Callable[[FrozenTrial], None] = lambda trial: None,
     ) -> None:
         self._task = task
@@ -87,6 +90,7 @@ class Pipeline:
         self._study, self._storage = tuning_study(study)
         self._members = members
         self._stop = stop
+        self._starts = starts
         self._told = told
         self._ledger = Ledger(members.me.since)
         self._capacity = engine.n_compilers + max(2, int(_WAITING_SHARE * engine.n_compilers))
@@ -164,7 +168,7 @@ class Pipeline:
         """
         self._observe(self._storage.refresh())
         for n_asks in itertools.count(1):
-            trial = self._study.ask()
+            trial = self._new_trial()
             proposal = self._task.proposed(trial, self._members.name)
             is_draft = self._storage.is_draft(trial)
             if isinstance(proposal, Outcome) or not (is_draft and self._members.has_company):
@@ -174,6 +178,15 @@ class Pipeline:
                 break
             self._storage.forget(trial)
         return trial, proposal
+
+    def _new_trial(self) -> optuna.Trial:
+        """A trial from the queue, or with a start, or one for the sampler."""
+        start = self._starts.next(self._ledger, has_company=self._members.has_company)
+        self._storage.planned = start
+        trial = self._study.ask()
+        if start is not None and not self._storage.is_draft(trial):
+            self._starts.put_back(start)
+        return trial
 
     def _claim(self, flight: _Flight, executor: ThreadPoolExecutor) -> None:
         """Measure a configuration, if that is for this trial to do."""

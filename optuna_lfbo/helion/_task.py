@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import json
 import weakref
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from optuna_lfbo.helion._engine import Measurer
     from optuna_lfbo.helion._identity import Identity
     from optuna_lfbo.helion._setup import Setup
+
+N_DUPLICATES: Final = "n_duplicates"
+"""Attribute of a study: how many of its trials took an earlier one's value."""
 
 Configuration: TypeAlias = dict[str, Any]
 """What a program is built from, as JSON has it."""
@@ -167,6 +170,10 @@ class Task(abc.ABC):
             trial.study.set_user_attr(DEFAULT_LATENCY, outcome.latency_ms)
         for name, value in outcome.attributes().items():
             trial.set_user_attr(name, value)
+        if outcome.status == "duplicate":
+            trials = trial.study.get_trials(deepcopy=False)
+            n_duplicates = sum(t.user_attrs.get("status") == "duplicate" for t in trials)
+            trial.study.set_user_attr(N_DUPLICATES, n_duplicates)
 
     def starts(self, n: int, seed: int | None) -> list[Configuration]:
         """Return up to ``n`` configurations to begin with where nothing is known."""
@@ -200,11 +207,7 @@ class Task(abc.ABC):
         for configuration in configurations:
             if ledger.outcome(configuration) is not None or configuration in known:
                 continue
-            try:
-                params = self.params(configuration)
-            except Exception as error:  # Whatever Helion does with a dict of anything.
-                reason = one_line(str(error))
-                _logger.warning(f"A seed is left out, as no trial can have it: {reason}")
+            if (params := self.params_of_start(configuration)) is None:
                 continue
             attributes: dict[str, Any] = {"config": configuration}
             if attempt > 1:
@@ -214,6 +217,15 @@ class Task(abc.ABC):
                 attributes["origin"] = "default" if is_default else origin
             study.add_trial(self._waiting(params, attributes))
             known.append(configuration)
+
+    def params_of_start(self, configuration: Configuration) -> dict[str, Any] | None:
+        """Return the parameters of a configuration to begin with, or None if it has none."""
+        try:
+            return self.params(configuration)
+        except Exception as error:  # Whatever Helion does with a dict of anything.
+            reason = one_line(str(error))
+            _logger.warning(f"A seed is left out, as no trial can have it: {reason}")
+            return None
 
     def _waiting(self, params: Mapping[str, Any], attributes: dict[str, Any]) -> FrozenTrial:
         """A trial for the queue; with its parameters set, so that nobody has to write them."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from optuna.study import StudyDirection
     from optuna.study._frozen import FrozenStudy
 
+    from optuna_lfbo.helion._starts import Start
+
 
 class TuningStorage(BaseStorage):
     """Passes on to another storage, which it waits for when that is out of reach.
@@ -32,6 +34,9 @@ class TuningStorage(BaseStorage):
 
     Args:
         study: Whose storage it is.
+
+    Attributes:
+        planned: What the next draft is to be; None to leave it to the sampler.
     """
 
     def __init__(self, study: optuna.Study) -> None:
@@ -41,6 +46,7 @@ class TuningStorage(BaseStorage):
         self._own: dict[int, FrozenTrial] = {}
         self._snapshot: list[FrozenTrial] | None = None
         self._n_drafts = 0
+        self.planned: Start | None = None
 
     def refresh(self) -> list[FrozenTrial]:
         """Read the trials for the next ask, and return them."""
@@ -88,6 +94,7 @@ class TuningStorage(BaseStorage):
         if template_trial is not None:
             return self._created(template_trial)
         self._n_drafts += 1
+        start, self.planned = self.planned, None
         self._drafts[-self._n_drafts] = FrozenTrial(
             number=len(self._trials()),
             trial_id=-self._n_drafts,
@@ -97,8 +104,8 @@ class TuningStorage(BaseStorage):
             datetime_complete=None,
             params={},
             distributions={},
-            user_attrs={},
-            system_attrs={},
+            user_attrs={"config": start.configuration, "origin": "random"} if start else {},
+            system_attrs={"fixed_params": dict(start.params)} if start else {},
             intermediate_values={},
         )
         return -self._n_drafts

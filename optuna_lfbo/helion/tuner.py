@@ -23,6 +23,7 @@ from optuna_lfbo.helion._multi_task import on_any_device
 from optuna_lfbo.helion._pipeline import Pipeline
 from optuna_lfbo.helion._progress import Progress
 from optuna_lfbo.helion._signals import interruptible
+from optuna_lfbo.helion._starts import Starts, plan_starts
 from optuna_lfbo.helion._stop import StopRule
 from optuna_lfbo.helion._storage import open_study
 from optuna_lfbo.helion.exceptions import KernelError
@@ -43,11 +44,6 @@ if TYPE_CHECKING:
 ConfigT = TypeVar("ConfigT")
 
 INTERRUPTED = "interrupted"
-
-_N_STARTS = 100
-"""Random configurations before the sampler's. The seeds are good, but where they are is often
-not where the best ones are, and with a pipeline a hundred trials are a few seconds."""
-
 
 _logger = optuna.logging.get_logger(f"optuna.{__name__}")
 
@@ -193,7 +189,7 @@ def tuned(
         study = open_study(name, shared, own_sampler)
         task.claim(study)
         session = time.time(), len(study.get_trials(deepcopy=False))
-        _enqueue_first(task, study, stop, seed)
+        _begin(task, study, stop, seed)
         verbosity = optuna.logging.get_verbosity()
         order = Order(task, shared, name, sampler, seed, n_trials, timeout, session, verbosity)
         with interruptible():
@@ -254,10 +250,11 @@ def conduct(
         try:
             stop.join(time.time() - members.me.session)
             if members.is_first:
-                _enqueue_first(task, study, stop, seed)
+                _begin(task, study, stop, seed)
+            starts = Starts(task, study)
             engine = task.engine()
             try:
-                pipeline = Pipeline(task, engine, study, members, stop, told)
+                pipeline = Pipeline(task, engine, study, members, stop, starts, told)
                 with Progress(engine, study, stop, show_progress) as progress:
                     reason = pipeline.run(progress)
                 if reason != INTERRUPTED:
@@ -271,16 +268,10 @@ def conduct(
     return reason
 
 
-def _enqueue_first(task: Task, study: optuna.Study, stop: StopRule, seed: int | None) -> None:
+def _begin(task: Task, study: optuna.Study, stop: StopRule, seed: int | None) -> None:
     """Put the seeds, and some random configurations if the study is new, before all else."""
-    is_new = not any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+    plan_starts(study, stop.n_trials, seed)
     task.enqueue(study, task.seeds, "seed")
-    if is_new:
-        task.enqueue(study, task.starts(_n_starts(stop.n_trials), seed), "random")
-
-
-def _n_starts(n_trials: int | None) -> int:
-    return _N_STARTS if n_trials is None else min(_N_STARTS, n_trials // 3)
 
 
 def _record(

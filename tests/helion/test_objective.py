@@ -129,6 +129,7 @@ def test_params_that_helion_repairs_to_one_config_are_one_measurement() -> None:
     assert second.value == first.value
     assert second.user_attrs["status"] == "duplicate"
     assert second.user_attrs["error"] == "the same configuration as trial 0"
+    assert study.user_attrs["n_duplicates"] == 1
     assert second.user_attrs["compile_s"] == second.user_attrs["measure_s"] == 0
 
 

@@ -76,6 +76,7 @@ def test_the_first_call_of_a_kernel_tunes_it_with_any_sampler(
     assert [trial.params for trial in study.trials[:2]] == [{BLOCK: 4}, {BLOCK: 3}]
     statuses = [trial.user_attrs["status"] for trial in study.trials]
     assert statuses == ["ok", "ok"] + ["duplicate"] * (n_trials - 2)
+    assert study.user_attrs.get("n_duplicates", 0) == n_trials - 2
 
     rows = log.with_suffix(".csv").read_text().splitlines()[1:]
     names = {"ok": "ok", "duplicate": "deduplicated"}

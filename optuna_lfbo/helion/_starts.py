@@ -1,0 +1,100 @@
+"""Random configurations to begin with, which the workers of a study go through together."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import optuna
+
+    from optuna_lfbo.helion._ledger import Ledger
+    from optuna_lfbo.helion._task import Configuration, Task
+
+_KEY: Final = "lfbo:starts"
+_MOST: Final = 100
+"""The seeds are good, but where they are is often not where the best ones are, and with a
+pipeline a hundred trials are a few seconds."""
+_SHARE: Final = 3
+_SEED_LIMIT: Final = 2**32
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a new trial is to be.
+
+    Attributes:
+        configuration: What it measures.
+        params: Its parameters.
+    """
+
+    configuration: Configuration
+    params: Mapping[str, Any]
+
+
+def plan_starts(study: optuna.Study, n_trials: int | None, seed: int | None) -> None:
+    """Record in a study without trials how many starts it has and how they are drawn.
+
+    They do not wait in the queue: a storage may read all that waits with every ask.
+
+    Args:
+        study: The study.
+        n_trials: Configurations to measure at most.
+        seed: Of the starts.
+    """
+    is_new = not any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+    if is_new and _planned(study) is None:
+        n = _MOST if n_trials is None else min(_MOST, n_trials // _SHARE)
+        seed = secrets.randbelow(_SEED_LIMIT) if seed is None else seed % _SEED_LIMIT
+        study._storage.set_study_system_attr(study._study_id, _KEY, {"n": n, "seed": seed})
+
+
+class Starts:
+    """The starts that have had no trial yet.
+
+    Args:
+        task: What is tuned.
+        study: Tells which starts it has.
+    """
+
+    def __init__(self, task: Task, study: optuna.Study) -> None:
+        self._task = task
+        n, seed = _planned(study) or (0, 0)
+        self._left: deque[Configuration] = deque(task.starts(n, seed) if n else ())
+
+    def next(self, ledger: Ledger, *, has_company: bool) -> Start | None:
+        """Return one that ``ledger`` does not know, or None if there is none left.
+
+        Args:
+            ledger: What is measured or on its way.
+            has_company: Whether others go through them at the same time; those who do not all
+                begin at the same end seldom meet.
+        """
+        while self._left:
+            if has_company:
+                self._left.rotate(random.randrange(len(self._left)))
+            configuration = self._left.popleft()
+            is_known = ledger.outcome(configuration) or ledger.claimant(configuration) is not None
+            if not is_known and (params := self._task.params_of_start(configuration)) is not None:
+                return Start(configuration, params)
+        return None
+
+    def put_back(self, start: Start) -> None:
+        """Have one that no trial has been given after all."""
+        self._left.appendleft(start.configuration)
+
+
+def _planned(study: optuna.Study) -> tuple[int, int] | None:
+    """Number and seed of the starts; another process wrote them, perhaps another program."""
+    noted = study._storage.get_study_system_attrs(study._study_id).get(_KEY)
+    if not isinstance(noted, dict):
+        return None
+    match noted.get("n"), noted.get("seed"):
+        case int(n), int(seed) if 0 <= n <= _MOST and 0 <= seed < _SEED_LIMIT:
+            return n, seed
+    return None

@@ -1,0 +1,73 @@
+"""Random configurations that a new study begins with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from optuna_lfbo.helion import tune
+from optuna_lfbo.helion._kernel_task import task_of
+from optuna_lfbo.helion._ledger import Ledger
+from optuna_lfbo.helion._outcome import key_of
+from optuna_lfbo.helion._starts import Starts, plan_starts
+from tests.kernels.suite import matmul, pallas, tensors
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+ARGS = tensors((32, 128), (128, 128))
+SEED = 7
+
+
+def started(study: optuna.Study) -> list[Any]:
+    return [t.user_attrs["config"] for t in study.trials if t.user_attrs.get("origin") == "random"]
+
+
+def test_an_interrupted_study_goes_on_with_its_starts() -> None:
+    def interrupt(study: optuna.Study, trial: FrozenTrial) -> None:
+        # What others read with every ask.
+        queued = study.get_trials(states=(TrialState.WAITING,))
+        assert not any(waiting.user_attrs.get("origin") == "random" for waiting in queued)
+        if len(started(study)) >= 2:
+            raise KeyboardInterrupt
+
+    storage = optuna.storages.InMemoryStorage()
+    first = tune(
+        pallas(matmul), ARGS, storage=storage, seed=SEED, n_trials=18, callbacks=[interrupt]
+    )
+    assert first.stop_reason == "interrupted"
+    resumed = tune(pallas(matmul), ARGS, storage=storage, seed=SEED + 1, n_trials=18)
+
+    task = task_of(pallas(matmul), ARGS)
+    wanted = [config for config in task.starts(18 // 3, SEED) if config not in task.seeds]
+    assert {*map(key_of, started(resumed.study))} == {*map(key_of, wanted)}
+
+
+def test_workers_go_through_them_together() -> None:
+    task = task_of(pallas(matmul), ARGS)
+    study = optuna.create_study()
+    plan_starts(study, n_trials=None, seed=SEED)
+    plan_starts(study, n_trials=3, seed=SEED + 1)
+    ledger = Ledger()
+    ours, theirs = Starts(task, study), Starts(task, study)
+    taken = []
+    for starts in [ours, theirs] * 50:
+        if (start := starts.next(ledger, has_company=True)) is not None:
+            taken.append(start.configuration)
+            attributes = {"config": start.configuration}
+            study.add_trial(
+                optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
+            )
+            ledger.read(study.get_trials(deepcopy=False))
+    assert sorted(map(key_of, taken)) == sorted(map(key_of, task.starts(100, SEED)))
+
+
+@pytest.mark.parametrize("noted", [None, 3, [], {"n": 10**9, "seed": 0}, {"n": "2", "seed": 1}])
+def test_what_another_program_noted_is_not_believed(noted: Any) -> None:
+    study = optuna.create_study()
+    study._storage.set_study_system_attr(study._study_id, "lfbo:starts", noted)
+    starts = Starts(task_of(pallas(matmul), ARGS), study)
+    assert starts.next(Ledger(), has_company=False) is None
