@@ -28,6 +28,7 @@ class Ours:
 
     def run(self, kernel: Any, args: Sequence[object], seed: int) -> None:
         self._result = tune(kernel, args, seed=seed, storage=self._storage, study_name=self._STUDY)
+        print("tuning:", self._result.study.user_attrs.get("tuning"))
 
     def result(self, folder: Path, started: float) -> Tuned:
         if self._STUDY not in optuna.get_all_study_names(self._storage):
