@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LEAST_LIMIT_S = 5.0
-_USUAL_COMPILES = 20
-_SLOWEST_USUAL = 5.0
+_USUAL_COMPILES = 10
+_SLOWEST_USUAL = 3.0
 _OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory|MemoryError")
 _TOO_GOOD = 0.8
 """What takes less than so much of the best latency is measured twice before it is believed."""
