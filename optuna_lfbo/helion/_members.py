@@ -50,7 +50,8 @@ class Member:
     """One worker, as the study has it.
 
     Attributes:
-        machine: Tells where process ids mean the same.
+        host: The name of its machine.
+        machine: Tells where process ids mean the same: another text after a reboot.
         pid: Its process.
         born: When the process was started, in the kernel's clock ticks.
         session: When the tuning began that it takes part in, in seconds since the epoch.
@@ -59,6 +60,7 @@ class Member:
         beat: Seconds since the epoch when it was last seen, by its own clock.
     """
 
+    host: str
     machine: str
     pid: int
     born: int
@@ -70,7 +72,10 @@ class Member:
     @property
     def is_gone(self) -> bool:
         """Whether this machine knows that the process has ended."""
-        return self.machine == _machine() and _born(self.pid) != self.born
+        if self.machine == _machine():
+            return _born(self.pid) != self.born
+        # What ran here before a reboot. Another machine with the same name shows signs of life.
+        return self.host == platform.node() and self.beat < _booted()
 
     @property
     def is_at_work(self) -> bool:
@@ -114,7 +119,8 @@ class Members:
         """Join those who are at work, or begin anew."""
         pid, now = os.getpid(), time.time()
         began, since = self._session or (now, len(self._study.get_trials(deepcopy=False)))
-        self.me = Member(_machine(), pid, _born(pid), began, since, "running", now)
+        host = platform.node()
+        self.me = Member(host, _machine(), pid, _born(pid), began, since, "running", now)
         self._write()
         self._read()
         self.is_first = self.me.session == now
@@ -263,6 +269,11 @@ def _machine() -> str:
         return f"{boot}:{os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return f"{platform.node()}:unknown"
+
+
+def _booted() -> float:
+    """When this machine was started, in seconds since the epoch."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _born(pid: int) -> int:

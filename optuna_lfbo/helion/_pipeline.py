@@ -240,8 +240,7 @@ class Pipeline:
         self._ledger.read(trials)
         self._count()
         if time.monotonic() - self._buried_at > _BURIAL_S:
-            for trial in [*self._members.lost(self._ledger.running), *self._ghosts()]:
-                self._bury(trial)
+            self._bury_all([*self._members.lost(self._ledger.running), *self._ghosts()])
             self._buried_at = time.monotonic()
 
     def _ghosts(self) -> list[FrozenTrial]:
@@ -313,10 +312,18 @@ class Pipeline:
         self._study.add_trial(again)
         return again
 
-    def _bury(self, trial: FrozenTrial) -> None:
-        """Fail a trial whose worker is dead; its configuration gets another turn."""
+    def _bury_all(self, lost: Sequence[FrozenTrial]) -> None:
+        """Fail trials whose worker is dead; their configurations get another turn."""
+        numbers = {trial.number for trial in lost}
+        alive = [trial for trial in self._ledger.running if trial.number not in numbers]
+        # One that waits for the outcome of a lost trial takes its place.
+        taken = [trial.user_attrs.get("config") for trial in alive]
+        for trial in lost:
+            if self._has_buried(trial) and trial.user_attrs.get("config") not in taken:
+                self._try_again(trial)
+
+    def _has_buried(self, trial: FrozenTrial) -> bool:
         worker = one_line(str(trial.user_attrs.get("worker", "unknown")))
-        attempt = trial.user_attrs.get("attempt", 1)
         try:
             # One that died while it told of a failure has told enough.
             if trial.user_attrs.get("status") not in FAILED_STATUSES:
@@ -325,8 +332,12 @@ class Pipeline:
                 )
             self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         except UpdateFinishedTrialError:  # Somebody else has done it, or it is alive after all.
-            return
+            return False
         _logger.warning(f"Trial {trial.number} was lost with its worker {worker}.")
+        return True
+
+    def _try_again(self, trial: FrozenTrial) -> None:
+        attempt = trial.user_attrs.get("attempt", 1)
         configuration, origin = (trial.user_attrs.get(name) for name in ("config", "origin"))
         if isinstance(configuration, dict) and isinstance(attempt, int) and attempt < _ATTEMPTS:
             self._task.enqueue(self._study, [configuration], origin, attempt + 1)
