@@ -37,8 +37,9 @@ _SILENCE_S: Final = 60.0
 """A worker that has shown no sign of life for so long is dead."""
 _GLANCE_S: Final = 0.2
 _MOST: Final = 2**63
-_UNKNOWN_S: Final = 20.0
-"""So long after it has left the queue a trial may be without a worker's name."""
+_UNKNOWN_S: Final = 60.0
+"""So long after it has left the queue a trial may be without a worker's name: longer than a
+journal file stays locked by a process that was killed."""
 _LONGEST_TRIAL_S: Final = 600.0
 """So long a trial may take whose worker is not one of the members."""
 
@@ -109,6 +110,7 @@ class Members:
         self._stopped = threading.Event()
         self._changed: dict[str, tuple[float, float]] = {}
         self._unknown: dict[int, float] = {}
+        self._looked_at = -math.inf
         self._others: dict[str, Member] = {}
         self._read_at = -math.inf
         self._beating: set[int] = set()
@@ -176,7 +178,10 @@ class Members:
         ours = [trial for trial in trials if trial.user_attrs.get("worker") == self.name]
         self._beating = {trial._trial_id for trial in ours}
         self._read()
-        self._unknown = {t.number: self._unknown.get(t.number, now) for t in trials}
+        # While the storage was away, nobody could put a name on a trial.
+        known = {} if now - self._looked_at > _SILENCE_S / 2.0 else self._unknown
+        self._unknown = {t.number: known.get(t.number, now) for t in trials}
+        self._looked_at = now
         return [trial for trial in trials if self._is_lost(trial, now)]
 
     def _is_lost(self, trial: FrozenTrial, now: float) -> bool:

@@ -150,8 +150,11 @@ class Pipeline:
 
     def _start_one(self, executor: ThreadPoolExecutor) -> None:
         started = time.perf_counter()
-        trial, proposal = self._asked()
-        trial.set_user_attr("ask_s", round(time.perf_counter() - started, 4))
+        try:
+            trial, proposal = self._asked()
+            trial.set_user_attr("ask_s", round(time.perf_counter() - started, 4))
+        except UpdateFinishedTrialError:  # Somebody has taken it for lost before it had a name.
+            return
         known = proposal if isinstance(proposal, Outcome) else self._ledger.outcome(proposal)
         if known is not None:
             self._stop.skip()
@@ -194,8 +197,7 @@ class Pipeline:
         was_draft = self._storage.is_draft(trial)
         trials = self._storage.publish(trial)
         self._observe(trials)
-        if not was_draft and trials[trial.number].user_attrs.get("worker") != self._members.name:
-            # SQLite lets two workers take a trial from the queue. The last one to say so has it.
+        if not was_draft and not self._is_ours(trials[trial.number]):
             self._storage.drop(trial)
             return
         # Drafts have been published in the order of their numbers.
@@ -209,6 +211,12 @@ class Pipeline:
         else:
             self._stop.skip()
             self._followers.append(flight)
+
+    def _is_ours(self, trial: FrozenTrial) -> bool:
+        """Whether a trial from the queue is for this worker, and nobody has taken it for lost."""
+        # SQLite lets two workers take a trial from the queue. The last one to say so has it.
+        is_named = trial.user_attrs.get("worker") == self._members.name
+        return is_named and trial.state == TrialState.RUNNING
 
     def _is_first(self, flight: _Flight) -> bool:
         """Whether nobody else measures or has measured its configuration."""
@@ -232,6 +240,9 @@ class Pipeline:
                 self._tell(flight.trial, None, outcome)
             elif self._is_first(flight):
                 self._start(flight, executor)
+            elif self._stop.reason is not None and self._ledger.is_queued(flight.configuration):
+                # Nobody may come to take what it waits for.
+                self._storage.set_trial_state_values(flight.trial._trial_id, TrialState.WAITING)
             else:
                 self._followers.append(flight)
 
@@ -324,6 +335,9 @@ class Pipeline:
 
     def _has_buried(self, trial: FrozenTrial) -> bool:
         worker = one_line(str(trial.user_attrs.get("worker", "unknown")))
+        now = self._storage.get_trial(trial._trial_id)
+        if now.user_attrs.get("worker") != trial.user_attrs.get("worker"):
+            return False  # It has been given a name just now.
         try:
             # One that died while it told of a failure has told enough.
             if trial.user_attrs.get("status") not in FAILED_STATUSES:

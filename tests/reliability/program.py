@@ -135,7 +135,7 @@ def tune(
     """Tune in this process, and write down what it tells and finds."""
     tempfile.tempdir = temporary or str(Path(folder) / "temporary")
     # A test that dies between two lines cannot wait as long as people can.
-    _members._UNKNOWN_S = 2.0  # type: ignore[misc]
+    _members._UNKNOWN_S = 5.0  # type: ignore[misc]
     started = time.time()
     if machine is not None:  # One that has just been started.
         _members._machine = lambda: machine  # type: ignore[assignment]
