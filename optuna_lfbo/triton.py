@@ -18,11 +18,11 @@ except ImportError as error:
 
 from optuna_lfbo.helion import _compat_triton as compat
 from optuna_lfbo.helion._compat import device_name
+from optuna_lfbo.helion._compat_worker import device_of
 from optuna_lfbo.helion._identity import make_identity, source_of
 from optuna_lfbo.helion._objective import Objective
 from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._outlines import outlined
-from optuna_lfbo.helion._reference import device_of
 from optuna_lfbo.helion._space_task import Rules, SpaceTask, checked_args, checked_space
 from optuna_lfbo.helion._triton_program import TritonProgram
 from optuna_lfbo.helion.exceptions import KernelError

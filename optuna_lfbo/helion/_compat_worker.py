@@ -9,8 +9,6 @@ Beside `_compat`, the only module that knows which of them moved between Helion 
 from __future__ import annotations
 
 import inspect
-import multiprocessing
-import multiprocessing.forkserver
 import os
 from contextlib import nullcontext
 from dataclasses import fields
@@ -44,6 +42,7 @@ from helion.autotuner.precompile_future import (
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
+from optuna_lfbo.helion._fork_server import enter, start_server
 from optuna_lfbo.helion._lifeline import hold_on_to
 from optuna_lfbo.helion._packing import pack, unpack
 
@@ -80,6 +79,7 @@ __all__ = [
     "clone_args",
     "compile_ahead",
     "compile_launch",
+    "device_of",
     "fake_mode",
     "generated",
     "is_triton",
@@ -91,50 +91,22 @@ __all__ = [
     "packed_kernel",
     "quiet",
     "serialize",
-    "start_server",
     "synchronize_device",
     "unload",
     "unpacked_kernel",
     "use_cache",
-    "use_device_of",
 ]
 
 BoundKernel: TypeAlias = Any
 CompiledFunction: TypeAlias = Any
 
-_IMPORTED_ONCE = "optuna_lfbo.helion._jobs"
 _SCALE = "scale_atol_by_expected_rms"
-_NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 
-def start_server() -> Any:
-    """Start, without waiting for it, the process that workers are forked from.
-
-    Importing torch, Triton and Helion takes many seconds, forking a process that has them
-    some milliseconds, so a killed worker is soon replaced. The server never touches CUDA: its
-    children may. It asks NVML, not CUDA, whether there is a device, as torch forbids CUDA in
-    the children of a process that has asked CUDA anything.
-
-    Returns:
-        The context to make processes with.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([_IMPORTED_ONCE])
-    before = os.environ.get(_NVML_CHECK)
-    os.environ[_NVML_CHECK] = "1"
-    try:
-        multiprocessing.forkserver.ensure_running()
-    finally:
-        if before is None:
-            del os.environ[_NVML_CHECK]
-        else:
-            os.environ[_NVML_CHECK] = before
-    return context
-
-
-def _work(lifeline: Connection, connection: Connection, device: int | None) -> None:
+def _work(lifeline: Connection, connection: Connection, environment: Mapping[str, str]) -> None:
     hold_on_to(lifeline)
-    _worker_loop(connection, device)
+    enter(environment)
+    _worker_loop(connection, None)
 
 
 class Worker(BenchmarkWorker):
@@ -148,7 +120,7 @@ class Worker(BenchmarkWorker):
         self._parent_connection, child_connection = context.Pipe(duplex=True)
         lifeline, self._lifeline = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=_work, args=(lifeline, child_connection, self.device), daemon=True
+            target=_work, args=(lifeline, child_connection, dict(os.environ)), daemon=True
         )
         self._process.start()
         child_connection.close()
@@ -182,17 +154,16 @@ def fake_mode() -> FakeTensorMode:
     return FakeTensorMode()
 
 
-def use_device_of(args: Sequence[object]) -> None:
-    """Make the GPU that tensors among ``args`` are on the current one of this process."""
-    leaves = tree_leaves(tuple(args))
-    devices = [leaf.device for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.is_cuda]
-    if devices and torch.cuda.is_available():
-        torch.cuda.set_device(devices[0])
-
-
 def use_cache(folder: str) -> None:
     """Make Triton keep what it compiles in ``folder``, where other processes find it."""
     os.environ["TRITON_CACHE_DIR"] = folder
+
+
+def device_of(args: Sequence[object]) -> torch.device:
+    """The device of the first tensor; the CPU if there is none."""
+    leaves = tree_leaves(tuple(args))
+    devices = (leaf.device for leaf in leaves if isinstance(leaf, torch.Tensor))
+    return next(devices, torch.device("cpu"))
 
 
 def made_current(device: torch.device) -> AbstractContextManager[object]:

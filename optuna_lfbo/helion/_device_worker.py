@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import optuna
 import torch
 
 from optuna_lfbo._terminal import whole_lines
+from optuna_lfbo.helion._fork_server import enter, share_server
 from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._stop import StopRule
 from optuna_lfbo.helion._storage import open_study
-from optuna_lfbo.helion.tuner import conduct
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from optuna_lfbo.helion._devices import Order
 
 _GRACE_S = 10.0
 
 
-def main(order: Path, report: Path) -> None:
+def main(environment: Mapping[str, str], order: Path, report: Path) -> None:
     """Do what ``order`` says, and write to ``report`` what came of it.
 
     Args:
+        environment: Its variables; they say which device this process sees.
         order: File with an `Order` of the process that started this one.
         report: Is written: a JSON object with the ``reason`` for the end, or an ``error``.
     """
+    enter(environment)
+    share_server()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         with whole_lines():
@@ -45,6 +50,8 @@ def main(order: Path, report: Path) -> None:
 
 
 def _conduct(path: Path) -> str:
+    from optuna_lfbo.helion.tuner import conduct  # Which starts processes with this module.
+
     # Those arguments that were on any GPU are on the only one that this process sees.
     location = "cuda:0" if torch.cuda.is_available() else "cpu"
     order: Order = torch.load(path, map_location=location, weights_only=False)
@@ -59,12 +66,9 @@ def _conduct(path: Path) -> str:
 
 
 def _end_with_parent() -> None:
-    while os.read(sys.stdin.fileno(), 1):
-        pass
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE_S)
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +14,9 @@ import optuna
 import torch
 from optuna.storages import InMemoryStorage
 
+from optuna_lfbo.helion import _device_worker
 from optuna_lfbo.helion._folder import work_folder
+from optuna_lfbo.helion._fork_server import forked
 from optuna_lfbo.helion._local_journal import local_journal
 from optuna_lfbo.helion._patience import patiently
 from optuna_lfbo.helion._progress import StudyProgress
@@ -25,6 +25,7 @@ from optuna_lfbo.helion.exceptions import KernelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from multiprocessing.process import BaseProcess
     from pathlib import Path
 
     from optuna.samplers import BaseSampler
@@ -180,37 +181,28 @@ def conduct_on(
 
 
 class _Worker:
-    """A process that tunes on one device.
-
-    It reads its standard input to the end: the end of this process is the end of that, and
-    then the worker ends as well.
-    """
+    """A process that tunes on one device, and ends with this one."""
 
     def __init__(self, order: Path, device: torch.device, rank: int, n_workers: int) -> None:
         self._name = str(device)
+        self._order = order
         self._report = order.with_name(f"report{rank}.json")
-        module = "optuna_lfbo.helion._device_worker"
-        self._command = [sys.executable, "-m", module, str(order), str(self._report)]
         self._environment = os.environ | _environment(device, rank, n_workers)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: BaseProcess | None = None
         self._n_starts = 0
 
     def start(self) -> None:
         """Start the process, or another one in its place."""
         self.kill()
         self._n_starts += 1
-        self._process = subprocess.Popen(
-            self._command,
-            env=self._environment,
-            stdin=subprocess.PIPE,
-            # Not interrupted by the terminal, but by this process.
-            start_new_session=True,
+        self._process = forked(
+            _device_worker.main, dict(self._environment), self._order, self._report
         )
 
     @property
     def has_ended(self) -> bool:
         """Whether there is no process any more."""
-        return self._process is None or self._process.poll() is not None
+        return self._process is None or self._process.exitcode is not None
 
     @property
     def has_died(self) -> bool:
@@ -227,18 +219,15 @@ class _Worker:
         """End the process now."""
         if self._process is None:
             return
-        if not self.has_ended:
-            self._process.kill()
-        self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._process.kill()
+        self._process.join()
 
     def report(self) -> dict[str, Any]:
         """What the worker has to say, or what is to be said of one that has died."""
         try:
             report: dict[str, Any] = json.loads(self._report.read_text(encoding="utf-8"))
         except OSError:
-            status = None if self._process is None else self._process.returncode
+            status = None if self._process is None else self._process.exitcode
             report = {"error": f"the worker ended with the exit status {status}"}
         if "error" in report:
             _logger.warning(f"The worker on {self._name} failed: {report['error']}")
@@ -249,12 +238,8 @@ class _Worker:
 
 
 def _environment(device: torch.device, rank: int, n_workers: int) -> dict[str, str]:
-    """What a worker sees: one device, its place among the workers, the same modules."""
-    environment = {
-        "LOCAL_RANK": str(rank),
-        "LOCAL_WORLD_SIZE": str(n_workers),
-        "PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path),
-    }
+    """What a worker sees: one device, and its place among the workers."""
+    environment = {"LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(n_workers)}
     if device.type == "cuda":
         name = "HIP_VISIBLE_DEVICES" if torch.version.hip else "CUDA_VISIBLE_DEVICES"
         visible = [entry for entry in os.environ.get(name, "").split(",") if entry]

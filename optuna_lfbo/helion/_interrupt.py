@@ -13,21 +13,26 @@ if TYPE_CHECKING:
 
     Handler = Callable[[int, FrameType | None], object]
 
+_here = threading.local()
+
 
 @contextlib.contextmanager
 def noted_interrupts() -> Iterator[Callable[[], None]]:
-    """Yield a function that raises a KeyboardInterrupt for a signal that was swallowed.
+    """Yield a function that raises a KeyboardInterrupt for a signal that was held back.
 
     Python ignores what is raised while it collects garbage, and jax lets it call Python code
-    then: a signal that comes in that moment would have no effect.
+    then: a signal that comes in that moment would have no effect. And see `postponed`.
     """
     is_noted = False
 
     def noting(handler: Handler) -> Handler:
         def handle(number: int, frame: FrameType | None) -> None:
             nonlocal is_noted
+            # The second one does not wait.
+            waits = getattr(_here, "is_postponing", False) and not is_noted
             is_noted = True
-            handler(number, frame)
+            with contextlib.suppress(*([KeyboardInterrupt] if waits else [])):
+                handler(number, frame)
 
         return handle
 
@@ -49,3 +54,17 @@ def noted_interrupts() -> Iterator[Callable[[], None]]:
     finally:
         for interrupting, known in before.items():
             signal.signal(interrupting, known)
+
+
+@contextlib.contextmanager
+def postponed() -> Iterator[None]:
+    """Hold back a KeyboardInterrupt where `noted_interrupts` will raise it later.
+
+    For what must be done together, such as to change a storage and to know that.
+    """
+    before = getattr(_here, "is_postponing", False)
+    _here.is_postponing = True
+    try:
+        yield
+    finally:
+        _here.is_postponing = before

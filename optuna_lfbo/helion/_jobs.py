@@ -247,15 +247,16 @@ class PrepareMeter:
 @functools.cache
 def _reference(path: str) -> Reference:
     reference: Reference = torch.load(path, weights_only=False)
-    compat.use_device_of(reference.args)
     return reference
 
 
 def _answer(work: Callable[[Reference], T], path: str) -> T | Failure:
     """What ``work`` returns, or why it failed; raises what lost this process the device."""
     try:
-        with compat.quiet():
-            return work(_reference(path))
+        reference = _reference(path)
+        # Triton launches on the current device, wherever the arguments are.
+        with compat.quiet(), compat.made_current(compat.device_of(reference.args)):
+            return work(reference)
     except Exception as error:  # Launches raise all sorts of things.
         if compat.match_unrecoverable_runtime_error(error):
             raise

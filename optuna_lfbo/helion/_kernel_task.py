@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from optuna_lfbo import LFBOSampler
 from optuna_lfbo.helion import _compat
-from optuna_lfbo.helion._compat_worker import (
-    made_current,
-    packed_kernel,
-    start_server,
-    unpacked_kernel,
-)
+from optuna_lfbo.helion._compat_worker import made_current, packed_kernel, unpacked_kernel
+from optuna_lfbo.helion._fork_server import start_server
 from optuna_lfbo.helion._identity import identity_of
 from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._program import program_of

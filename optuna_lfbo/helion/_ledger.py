@@ -38,6 +38,7 @@ class Ledger:
         self._known: dict[str, tuple[int, Outcome]] = {}
         self._new: list[str] = []
         self._claims: dict[str, int] = {}
+        self._queue: dict[int, str] = {}
         self._old: set[int] | None = None
         self.running: list[FrozenTrial] = []
 
@@ -58,6 +59,8 @@ class Ledger:
         for trial in reversed(self.running):
             if isinstance(config := trial.user_attrs.get("config"), dict):
                 self._claims[key_of(config)] = trial.number
+        queue = (trials[i] for i in self._unfinished if trials[i].state == TrialState.WAITING)
+        self._queue = {trial.number: self._queued(trial) for trial in queue}
 
     def outcome(self, config: Mapping[str, object]) -> Outcome | None:
         """Return the outcome to repeat for ``config``, or None if it is a new one."""
@@ -66,8 +69,19 @@ class Ledger:
         return repeated(*entry)
 
     def claimant(self, config: Mapping[str, object]) -> int | None:
-        """Return the number of the trial that measures ``config`` now: the first of those."""
-        return self._claims.get(key_of(config))
+        """Return the number of the trial that measures ``config``, or will: the first of those.
+
+        A trial in the queue counts: whoever takes it from there may know of no later one.
+        """
+        key = key_of(config)
+        numbers = [number for number, queued in self._queue.items() if queued == key]
+        if (running := self._claims.get(key)) is not None:
+            numbers.append(running)
+        return min(numbers, default=None)
+
+    def is_queued(self, config: Mapping[str, object]) -> bool:
+        """Whether that trial has still to be taken from the queue."""
+        return self.claimant(config) in self._queue
 
     def add(self, number: int, config: Mapping[str, object], outcome: Outcome) -> None:
         """Enter the outcome of a trial that the storage does not have as finished yet."""
@@ -92,6 +106,11 @@ class Ledger:
             number < before and key not in self._known and number not in (self._old or ())
             for key, number in self._claims.items()
         )
+
+    def _queued(self, trial: FrozenTrial) -> str:
+        """The key of the configuration of a trial in the queue, which stays as it is there."""
+        known = self._queue.get(trial.number)
+        return key_of(trial.user_attrs.get("config")) if known is None else known
 
     def _enter(self, trial: FrozenTrial) -> None:
         # Another process wrote these attributes, perhaps another program.

@@ -37,8 +37,9 @@ _SILENCE_S: Final = 60.0
 """A worker that has shown no sign of life for so long is dead."""
 _GLANCE_S: Final = 0.2
 _MOST: Final = 2**63
-_UNKNOWN_S: Final = 20.0
-"""So long after it has left the queue a trial may be without a worker's name."""
+_UNKNOWN_S: Final = 60.0
+"""So long after it has left the queue a trial may be without a worker's name: longer than a
+journal file stays locked by a process that was killed."""
 _LONGEST_TRIAL_S: Final = 600.0
 """So long a trial may take whose worker is not one of the members."""
 
@@ -50,7 +51,8 @@ class Member:
     """One worker, as the study has it.
 
     Attributes:
-        machine: Tells where process ids mean the same.
+        host: The name of its machine.
+        machine: Tells where process ids mean the same: another text after a reboot.
         pid: Its process.
         born: When the process was started, in the kernel's clock ticks.
         session: When the tuning began that it takes part in, in seconds since the epoch.
@@ -59,6 +61,7 @@ class Member:
         beat: Seconds since the epoch when it was last seen, by its own clock.
     """
 
+    host: str
     machine: str
     pid: int
     born: int
@@ -70,7 +73,10 @@ class Member:
     @property
     def is_gone(self) -> bool:
         """Whether this machine knows that the process has ended."""
-        return self.machine == _machine() and _born(self.pid) != self.born
+        if self.machine == _machine():
+            return _born(self.pid) != self.born
+        # What ran here before a reboot. Another machine with the same name shows signs of life.
+        return self.host == platform.node() and self.beat < _booted()
 
     @property
     def is_at_work(self) -> bool:
@@ -104,6 +110,7 @@ class Members:
         self._stopped = threading.Event()
         self._changed: dict[str, tuple[float, float]] = {}
         self._unknown: dict[int, float] = {}
+        self._looked_at = -math.inf
         self._others: dict[str, Member] = {}
         self._read_at = -math.inf
         self._beating: set[int] = set()
@@ -114,7 +121,8 @@ class Members:
         """Join those who are at work, or begin anew."""
         pid, now = os.getpid(), time.time()
         began, since = self._session or (now, len(self._study.get_trials(deepcopy=False)))
-        self.me = Member(_machine(), pid, _born(pid), began, since, "running", now)
+        host = platform.node()
+        self.me = Member(host, _machine(), pid, _born(pid), began, since, "running", now)
         self._write()
         self._read()
         self.is_first = self.me.session == now
@@ -170,7 +178,10 @@ class Members:
         ours = [trial for trial in trials if trial.user_attrs.get("worker") == self.name]
         self._beating = {trial._trial_id for trial in ours}
         self._read()
-        self._unknown = {t.number: self._unknown.get(t.number, now) for t in trials}
+        # While the storage was away, nobody could put a name on a trial.
+        known = {} if now - self._looked_at > _SILENCE_S / 2.0 else self._unknown
+        self._unknown = {t.number: known.get(t.number, now) for t in trials}
+        self._looked_at = now
         return [trial for trial in trials if self._is_lost(trial, now)]
 
     def _is_lost(self, trial: FrozenTrial, now: float) -> bool:
@@ -263,6 +274,11 @@ def _machine() -> str:
         return f"{boot}:{os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return f"{platform.node()}:unknown"
+
+
+def _booted() -> float:
+    """When this machine was started, in seconds since the epoch."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _born(pid: int) -> int:

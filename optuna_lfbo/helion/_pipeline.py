@@ -150,8 +150,11 @@ class Pipeline:
 
     def _start_one(self, executor: ThreadPoolExecutor) -> None:
         started = time.perf_counter()
-        trial, proposal = self._asked()
-        trial.set_user_attr("ask_s", round(time.perf_counter() - started, 4))
+        try:
+            trial, proposal = self._asked()
+            trial.set_user_attr("ask_s", round(time.perf_counter() - started, 4))
+        except UpdateFinishedTrialError:  # Somebody has taken it for lost before it had a name.
+            return
         known = proposal if isinstance(proposal, Outcome) else self._ledger.outcome(proposal)
         if known is not None:
             self._stop.skip()
@@ -194,8 +197,7 @@ class Pipeline:
         was_draft = self._storage.is_draft(trial)
         trials = self._storage.publish(trial)
         self._observe(trials)
-        if not was_draft and trials[trial.number].user_attrs.get("worker") != self._members.name:
-            # SQLite lets two workers take a trial from the queue. The last one to say so has it.
+        if not was_draft and not self._is_ours(trials[trial.number]):
             self._storage.drop(trial)
             return
         # Drafts have been published in the order of their numbers.
@@ -209,6 +211,12 @@ class Pipeline:
         else:
             self._stop.skip()
             self._followers.append(flight)
+
+    def _is_ours(self, trial: FrozenTrial) -> bool:
+        """Whether a trial from the queue is for this worker, and nobody has taken it for lost."""
+        # SQLite lets two workers take a trial from the queue. The last one to say so has it.
+        is_named = trial.user_attrs.get("worker") == self._members.name
+        return is_named and trial.state == TrialState.RUNNING
 
     def _is_first(self, flight: _Flight) -> bool:
         """Whether nobody else measures or has measured its configuration."""
@@ -232,6 +240,9 @@ class Pipeline:
                 self._tell(flight.trial, None, outcome)
             elif self._is_first(flight):
                 self._start(flight, executor)
+            elif self._stop.reason is not None and self._ledger.is_queued(flight.configuration):
+                # Nobody may come to take what it waits for.
+                self._storage.set_trial_state_values(flight.trial._trial_id, TrialState.WAITING)
             else:
                 self._followers.append(flight)
 
@@ -240,8 +251,7 @@ class Pipeline:
         self._ledger.read(trials)
         self._count()
         if time.monotonic() - self._buried_at > _BURIAL_S:
-            for trial in [*self._members.lost(self._ledger.running), *self._ghosts()]:
-                self._bury(trial)
+            self._bury_all([*self._members.lost(self._ledger.running), *self._ghosts()])
             self._buried_at = time.monotonic()
 
     def _ghosts(self) -> list[FrozenTrial]:
@@ -313,10 +323,21 @@ class Pipeline:
         self._study.add_trial(again)
         return again
 
-    def _bury(self, trial: FrozenTrial) -> None:
-        """Fail a trial whose worker is dead; its configuration gets another turn."""
+    def _bury_all(self, lost: Sequence[FrozenTrial]) -> None:
+        """Fail trials whose worker is dead; their configurations get another turn."""
+        numbers = {trial.number for trial in lost}
+        alive = [trial for trial in self._ledger.running if trial.number not in numbers]
+        # One that waits for the outcome of a lost trial takes its place.
+        taken = [trial.user_attrs.get("config") for trial in alive]
+        for trial in lost:
+            if self._has_buried(trial) and trial.user_attrs.get("config") not in taken:
+                self._try_again(trial)
+
+    def _has_buried(self, trial: FrozenTrial) -> bool:
         worker = one_line(str(trial.user_attrs.get("worker", "unknown")))
-        attempt = trial.user_attrs.get("attempt", 1)
+        now = self._storage.get_trial(trial._trial_id)
+        if now.user_attrs.get("worker") != trial.user_attrs.get("worker"):
+            return False  # It has been given a name just now.
         try:
             # One that died while it told of a failure has told enough.
             if trial.user_attrs.get("status") not in FAILED_STATUSES:
@@ -325,8 +346,12 @@ class Pipeline:
                 )
             self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         except UpdateFinishedTrialError:  # Somebody else has done it, or it is alive after all.
-            return
+            return False
         _logger.warning(f"Trial {trial.number} was lost with its worker {worker}.")
+        return True
+
+    def _try_again(self, trial: FrozenTrial) -> None:
+        attempt = trial.user_attrs.get("attempt", 1)
         configuration, origin = (trial.user_attrs.get(name) for name in ("config", "origin"))
         if isinstance(configuration, dict) and isinstance(attempt, int) and attempt < _ATTEMPTS:
             self._task.enqueue(self._study, [configuration], origin, attempt + 1)

@@ -43,7 +43,7 @@ def reference_of(
         KernelError: ``fn`` fails.
         ValueError: ``fn`` neither returns a result nor changes an argument.
     """
-    events = device_of(args).type != "cpu"
+    events = compat.device_of(args).type != "cpu"
     if fn is None:
         return Reference(args, (), None, None, None, events)
     before, structure = tree_flatten(tuple(args))
@@ -61,13 +61,6 @@ def reference_of(
     known = [after[i] if i in mutated else leaf for i, leaf in enumerate(before)]
     check = functools.partial(_check, atol=atol, rtol=rtol)
     return Reference(args, mutated, output, tree_unflatten(known, structure), check, events)
-
-
-def device_of(args: Sequence[object]) -> torch.device:
-    """The device of the first tensor; the CPU if there is none."""
-    leaves = tree_leaves(tuple(args))
-    devices = (leaf.device for leaf in leaves if isinstance(leaf, torch.Tensor))
-    return next(devices, torch.device("cpu"))
 
 
 def _called(fn: Callable[..., object], args: Sequence[object]) -> object:

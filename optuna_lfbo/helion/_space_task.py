@@ -12,10 +12,11 @@ from optuna.distributions import BaseDistribution
 from optuna_lfbo import LFBOSampler
 from optuna_lfbo._space import is_value_of
 from optuna_lfbo.helion._compat import device_name
-from optuna_lfbo.helion._compat_worker import start_server
+from optuna_lfbo.helion._compat_worker import device_of
+from optuna_lfbo.helion._fork_server import start_server
 from optuna_lfbo.helion._jobs import Program
 from optuna_lfbo.helion._outcome import one_line
-from optuna_lfbo.helion._reference import device_of, reference_of
+from optuna_lfbo.helion._reference import reference_of
 from optuna_lfbo.helion._setup import Setup
 from optuna_lfbo.helion._task import ProgramTask, RejectedError
 

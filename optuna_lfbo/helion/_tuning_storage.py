@@ -11,6 +11,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_lfbo.helion._interrupt import postponed
 from optuna_lfbo.helion._patience import patiently
 from optuna_lfbo.helion._storage import exclusively
 
@@ -54,6 +55,7 @@ class TuningStorage(BaseStorage):
         self._snapshot = self._read()
         return self._snapshot
 
+    @postponed()
     def publish(self, trial: optuna.Trial) -> list[FrozenTrial]:
         """Show a running trial to other processes; return all trials as they are then."""
         draft = self._drafts.pop(trial._trial_id, None)
@@ -162,6 +164,7 @@ class TuningStorage(BaseStorage):
         """Set an intermediate value, which trials of latencies have none of."""
         raise NotImplementedError
 
+    @postponed()
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:

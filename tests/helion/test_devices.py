@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import math
-from typing import TYPE_CHECKING, Any
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +24,6 @@ from optuna_lfbo.callables import callable_objective
 from optuna_lfbo.helion import tune
 from optuna_lfbo.helion._devices import _environment
 from tests.kernels.suite import matmul, pallas, softmax, tensors
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_two_workers_share_one_study() -> None:
@@ -103,3 +109,55 @@ def test_mixed_devices_need_a_default() -> None:
     objective = callable_objective(lambda params: int, (), {"n": IntDistribution(0, 1)})
     with pytest.raises(ValueError, match="has no default, which latencies could be compared"):
         objective.tune(mixed_devices=True)
+
+
+def kill_the_worker_once(folder: str, params: dict[str, Any]) -> Any:
+    with contextlib.suppress(FileExistsError):
+        (Path(folder) / "killed").touch(exist_ok=False)
+        worker = multiprocessing.parent_process()
+        assert worker is not None
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGKILL)
+        time.sleep(600.0)
+    (Path(folder) / f"visible-{os.environ['LOCAL_RANK']}").touch()
+    return torch.clone
+
+
+def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
+    compile_fn = functools.partial(kill_the_worker_once, str(tmp_path))
+    objective = callable_objective(compile_fn, (torch.zeros(1),), {"n": IntDistribution(0, 99)})
+    result = objective.tune(devices=["cpu"], n_trials=5)
+    assert result.stop_reason == "5 trials"
+    lost, *_ = result.study.trials
+    assert lost.state == TrialState.FAIL
+    assert "its worker was lost" in lost.user_attrs["error"]
+    assert len({trial.user_attrs["worker"] for trial in result.study.trials}) == 2
+    assert {path.name for path in tmp_path.glob("visible-*")} == {"visible-0"}
+
+
+PROGRAM = """
+import torch
+from optuna.distributions import IntDistribution
+from optuna_lfbo.callables import callable_objective
+
+print("here", flush=True)
+space = {"n": IntDistribution(0, 10**6)}
+objective = callable_objective(lambda params: torch.clone, (torch.zeros(1),), space)
+told = lambda study, trial: print("told", flush=True)
+objective.tune(devices=["cpu", "cpu"], callbacks=[told])
+"""
+
+
+def test_workers_end_with_a_program_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, "program.py"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        # Workers do not run it once more.
+        assert [program.stdout.readline() for _ in range(3)] == ["here\n", "told\n", "told\n"]
+        program.kill()
+        # All that could write to it have ended.
+        assert set(program.stdout) <= {"told\n"}

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from optuna_lfbo.helion._interrupt import noted_interrupts
+from optuna_lfbo.helion._interrupt import noted_interrupts, postponed
 
 
 class Interrupted:
@@ -29,3 +29,13 @@ def test_a_swallowed_interrupt_is_raised_once() -> None:
 def test_an_interrupt_is_raised_at_once_as_ever() -> None:
     with pytest.raises(KeyboardInterrupt), noted_interrupts():
         signal.raise_signal(signal.SIGINT)
+
+
+def test_only_the_first_interrupt_is_postponed() -> None:
+    with noted_interrupts() as check:
+        with postponed():
+            signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            check()

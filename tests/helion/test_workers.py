@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from optuna.trial import TrialState
 
 from benchmarks.workers import SleepingEngine, SleepingTask
 from optuna_lfbo._winner import FINAL
-from optuna_lfbo.helion._members import Member, Members, _born, _machine
+from optuna_lfbo.helion._members import Member, Members, _booted, _born, _machine
 from optuna_lfbo.helion._outcome import key_of
 from optuna_lfbo.helion._signals import interruptible
 from optuna_lfbo.helion._stop import StopRule
@@ -105,7 +106,8 @@ def dead_member(study: optuna.Study, **changes: Any) -> str:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         born = _born(process.pid)
         process.kill()
-    member = Member(_machine(), process.pid, born, time.time(), 0, "running", time.time())
+    now, host = time.time(), platform.node()
+    member = Member(host, _machine(), process.pid, born, now, 0, "running", now)
     member = replace(member, **changes)
     study._storage.set_study_system_attr(study._study_id, "lfbo:worker:dead", asdict(member))
     return "dead"
@@ -160,6 +162,34 @@ def test_a_worker_of_another_machine_is_given_a_minute(tmp_path: Path) -> None:
             name: (beat, at - 61.0) for name, (beat, at) in members._changed.items()
         }
         assert members.lost(running) == running
+
+
+@pytest.mark.parametrize(("host", "is_lost"), [(platform.node(), True), ("elsewhere", False)])
+def test_what_ran_before_a_reboot_is_lost_at_once(
+    tmp_path: Path, host: str, is_lost: bool
+) -> None:
+    study = open_study("small", url(tmp_path))
+    changes = {"host": host, "machine": "before the reboot", "beat": _booted() - 1.0}
+    claim(study, dead_member(study, **changes))
+    with Members(study) as members:
+        running = study.get_trials(states=(TrialState.RUNNING,))
+        assert members.lost(running) == (running if is_lost else [])
+
+
+def test_who_waits_for_a_lost_trial_takes_its_place(tmp_path: Path) -> None:
+    storage, task = url(tmp_path), Counted()
+    study = open_study("small", storage)
+    task.claim(study)
+    with Members(study) as other:
+        claim(study, other.name)
+        task.enqueue(study, [CONFIG])
+        with ThreadPoolExecutor(1) as pool:
+            ended = pool.submit(run, task, storage, 3)
+            wait_until(lambda: trials_of(storage)[1].state == TrialState.RUNNING)
+            other.enter("left")
+            ended.result(60.0)
+    states = [trial.state for trial in trials_of(storage) if trial.user_attrs["config"] == CONFIG]
+    assert states == [TrialState.FAIL, TrialState.COMPLETE]
 
 
 @pytest.mark.parametrize("finishes", [True, False])

@@ -211,10 +211,10 @@ class Crew:
         """Whether there are two workers and both have told something."""
         return len(self.alive) == 2 and set(self.alive) <= {pid for *_, pid in self.log("told")}
 
-    def conclude(self) -> list[FrozenTrial]:
+    def conclude(self, **options: Any) -> list[FrozenTrial]:
         """Tune to the end, and check that nothing was lost; return the trials."""
         self.wait()
-        self.wait(self.start())
+        self.wait(self.start(**options))
         (*_, (_, best, _)) = self.log("result")
         assert best == BEST
         trials = self.storage.study().trials

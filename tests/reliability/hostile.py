@@ -130,6 +130,7 @@ def finals_of(configs: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 finals = finals_of(configs)
 members = nearly(
+    host=one_of("elsewhere"),
     machine=one_of("elsewhere"),
     pid=st.integers(1, 99),
     born=st.integers(0, 99),

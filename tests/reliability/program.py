@@ -135,12 +135,12 @@ def tune(
     """Tune in this process, and write down what it tells and finds."""
     tempfile.tempdir = temporary or str(Path(folder) / "temporary")
     # A test that dies between two lines cannot wait as long as people can.
-    _members._UNKNOWN_S = 2.0  # type: ignore[misc]
-    if machine is not None:
-        _members._machine = lambda: machine  # type: ignore[assignment]
-        _members._SILENCE_S = 10.0  # type: ignore[misc]
-    _watch_tell(folder)
+    _members._UNKNOWN_S = 5.0  # type: ignore[misc]
     started = time.time()
+    if machine is not None:  # One that has just been started.
+        _members._machine = lambda: machine  # type: ignore[assignment]
+        _members._booted = lambda: started
+    _watch_tell(folder)
     result = objective(folder, n).tune(
         storage=opened(storage), study_name="study", sampler=Remaining(n)
     )

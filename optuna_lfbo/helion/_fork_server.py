@@ -1,0 +1,91 @@
+"""The process that all others are forked from, as it has imported everything."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import sys
+import types
+from multiprocessing import resource_tracker
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_IMPORTED_ONCE: Final = "optuna_lfbo.helion._jobs"
+_NVML_CHECK: Final = "PYTORCH_NVML_BASED_CUDA_CHECK"
+
+
+def start_server() -> Any:
+    """Start, without waiting for it, the process that workers are forked from.
+
+    Importing torch, Triton and Helion takes many seconds, forking a process that has them
+    some milliseconds, so a killed worker is soon replaced. The server never touches CUDA: its
+    children may. It asks NVML, not CUDA, whether there is a device, as torch forbids CUDA in
+    the children of a process that has asked CUDA anything.
+
+    Returns:
+        The context to make processes with.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([_IMPORTED_ONCE])
+    before = os.environ.get(_NVML_CHECK)
+    os.environ[_NVML_CHECK] = "1"
+    try:
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ[_NVML_CHECK]
+        else:
+            os.environ[_NVML_CHECK] = before
+    return context
+
+
+def share_server() -> None:
+    """Make this process, which a server was asked for, ask the same one for its own children.
+
+    It knows the way to it, but multiprocessing would start another one all the same.
+    """
+    server: Any = multiprocessing.forkserver._forkserver
+    server.ensure_running = resource_tracker.ensure_running
+    multiprocessing.forkserver.ensure_running = resource_tracker.ensure_running
+
+
+def enter(environment: Mapping[str, str]) -> None:
+    """Take the environment variables of who has asked for this process, not of the server."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.environ[_NVML_CHECK] = "1"
+
+
+def forked(target: Callable[..., None], *args: object) -> Any:
+    """Start a process that knows nothing of the program that this one runs.
+
+    It can have children and is not ended by the terminal.
+
+    Args:
+        target: What it does.
+        args: Arguments of that.
+    """
+    process = start_server().Process(target=_in_session, args=(target, *args))
+    with _without_program():
+        process.start()
+    return process
+
+
+def _in_session(target: Callable[..., None], *args: object) -> None:
+    os.setsid()
+    target(*args)
+
+
+@contextlib.contextmanager
+def _without_program() -> Iterator[None]:
+    """Hide the program, which a new process would import: it may take long, or tune again."""
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
