@@ -100,7 +100,11 @@ def _compiled(answer: Answer) -> RecordedProgram | Failure:
 
 
 class Meter:
-    """The measuring process."""
+    """The measuring process.
+
+    Attributes:
+        retiming_s: seconds of the final comparison.
+    """
 
     def __init__(self, clock: VirtualClock, costs: Costs, seed: int) -> None:
         self._clock = clock
@@ -108,6 +112,7 @@ class Meter:
         self._seed = seed
         self._seats = Seats(clock, 1)
         self._gate: VirtualFuture[None] | None = None
+        self.retiming_s = 0.0
 
     def shut(self) -> None:
         """Lets nothing begin until it is open again."""
@@ -167,6 +172,7 @@ class Meter:
     def _timed(self, job: RetimeJob) -> tuple[list[list[float]], float]:
         answers = [built.answer for built in job.builts if isinstance(built, RecordedProgram)]
         seconds = job.rounds * job.repeat * sum(answer.latency_ms for answer in answers) / 1e3
+        self.retiming_s += seconds
         kinds = [f"final {turn}" for turn in range(job.rounds)]
         return self._after(seconds, [self._rounds(answer, kinds) for answer in answers])
 
