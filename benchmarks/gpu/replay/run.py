@@ -152,21 +152,22 @@ def replay_all(
     Raises:
         ValueError: There are no records of the kernel.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     known = {(r.kernel, r.variant, r.seed) for r in replays([out] if out.exists() else [])}
+    wanted = [(name, seed) for seed in seeds for name in names]
+    todo = [(name, seed) for name, seed in wanted if (kernel, name, seed) not in known]
+    if not todo:
+        return
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     with World.simulated():
         world = World(kernel, raw)
-        for seed in seeds:
-            for name in names:
-                if (kernel, name, seed) in known:
-                    continue
-                replay = replayed(world, name, seed)
-                with out.open("a") as file:
-                    file.write(as_line(asdict(replay)) + "\n")
-                say(
-                    f"{name}/{seed}: {replay.seconds:.1f} s, {replay.n_measured} measured, "
-                    f"{replay.latency_ms:.4f} ms, {replay.stop_reason}"
-                )
+        for name, seed in todo:
+            replay = replayed(world, name, seed)
+            with out.open("a") as file:
+                file.write(as_line(asdict(replay)) + "\n")
+            say(
+                f"{name}/{seed}: {replay.seconds:.1f} s, {replay.n_measured} measured, "
+                f"{replay.latency_ms:.4f} ms, {replay.stop_reason}"
+            )
 
 
 def replays(paths: Sequence[Path]) -> list[Replay]:

@@ -48,7 +48,8 @@ class World:
     def __init__(self, kernel: str, paths: Sequence[Path]) -> None:
         self.kernel = kernel
         platform = PLATFORMS["triton-hopper"]
-        case = Case(getattr(kernels, kernel).fn, lambda device: _args(kernel, device), None)
+        reference = PROBLEMS[kernel].reference
+        case = Case(getattr(kernels, kernel).fn, lambda device: _args(kernel, device), reference)
         self.helion_kernel = platform.kernel(case)
         self.bound_kernel = platform.bind(case)
         self.space = KernelSpace(self.bound_kernel)
