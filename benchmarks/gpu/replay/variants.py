@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from benchmarks.gpu.replay.crew import Generations, VirtualCrew
-from optuna_lfbo.helion import _jobs, _pipeline, _stop, tuner
+from optuna_lfbo.helion import _jobs, _pipeline, _starts, _stop
 from optuna_lfbo.helion._stop import StopRule
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ VARIANTS = {
         "every candidate measured to the end", {(_jobs, "_CLEARLY_SLOWER"): math.inf}
     ),
     "no_seeds": Variant("without the compiler's seeds and the default", has_seeds=False),
-    "no_starts": Variant("without random configurations first", {(tuner, "_N_STARTS"): 0}),
+    "no_starts": Variant("without random configurations first", {(_starts, "_MOST"): 0}),
     "none_of_these": Variant(
         "without all four",
-        {(_jobs, "_CLEARLY_SLOWER"): math.inf, (tuner, "_N_STARTS"): 0},
+        {(_jobs, "_CLEARLY_SLOWER"): math.inf, (_starts, "_MOST"): 0},
         generation=21,
         has_seeds=False,
     ),
