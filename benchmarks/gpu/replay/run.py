@@ -19,7 +19,7 @@ from benchmarks.gpu.replay.world import World, WorldTask
 from benchmarks.lines import as_line
 from optuna_lfbo._winner import winner_of
 from optuna_lfbo.helion._storage import open_study
-from optuna_lfbo.helion.tuner import conduct
+from optuna_lfbo.helion.tuner import INTERRUPTED, conduct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +112,8 @@ def replayed(world: World, name: str, seed: int, costs: Costs | None = None) -> 
     with variant.applied(task, N_COMPILERS):
         crew = variant.crew(processes)
         reason = conduct(task, study, stop, seed, told=notes.told, crew=crew)
+    if reason == INTERRUPTED:
+        raise KeyboardInterrupt
     winner = winner_of(study)
     assert winner is not None
     tuning: dict[str, Any] = study.user_attrs["tuning"]
