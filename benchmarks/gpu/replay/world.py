@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -69,6 +70,15 @@ class World:
         if key not in self._answers:
             self._answers[key] = self.surrogate.answer(config, self._source(config, key))
         return self._answers[key]
+
+    def latency(self, params: Mapping[str, Any]) -> float:
+        """Tells the latency of a point in milliseconds, NaN if it fails."""
+        try:
+            config = self.space.config(params)
+        except _compat.InvalidConfig:
+            return math.nan
+        answer = self.surrogate.answer(config, source="")
+        return math.nan if answer.fault else answer.latency_ms
 
     def _source(self, config: Mapping[str, Any], key: str) -> str:
         try:
