@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BASELINES = ("random", "kt_random_sample")
 """Random search with constraints unknown and known."""
 
-RATIO_GROUPS = ("kernel", "known")
+RATIO_GROUPS = ("kernel", "known", "surrogate")
 """Tasks whose values are times: scored by fractions and Kernel Tuner's score, not by regret."""
 
 Runs = dict[str, dict[str, list["Record"]]]

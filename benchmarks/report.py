@@ -23,6 +23,7 @@ SECTIONS = {
     "Hyperparameter optimization": ("hpo/", ""),
     "Continuous functions": ("continuous/", ""),
     "Conditional space": ("conditional/", ""),
+    "GPU kernel, by a surrogate": ("surrogate/", ""),
 }
 """Beginning and end of the task names of each section."""
 

@@ -33,6 +33,7 @@ def main() -> None:
     _add_run(commands.add_parser("run", help="run tuners on kernels; started again, it goes on"))
     _add_retime(commands.add_parser("retime", help="time the winners of a kernel side by side"))
     _add_scaling(commands.add_parser("scaling", help="tune a kernel with 1, 2, ... devices"))
+    _add_replay(commands.add_parser("replay", help="tune without a device, from records"))
     _add_report(commands.add_parser("report", help="make tables from raw results"))
     args = parser.parse_args()
     try:
@@ -82,6 +83,29 @@ def _scale(args: argparse.Namespace) -> None:
     from benchmarks.gpu.scaling import scale
 
     print(scale(args.raw, args.kernel, args.devices, seconds=args.seconds, seed=args.seed))
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--raw", type=Path, nargs="+", required=True, help="files of records (*.jsonl.gz)")
+    add("--kernel", choices=KERNELS, default="attention", help="(default: attention)")
+    add("--variants", nargs="+", help="(default: all)")
+    add("--seeds", type=_seeds, default=[0, 1, 2, 3, 4], help="(default: 0,1,2,3,4)")
+    add("--out", type=Path, required=True, help="file of replays, appended to (*.jsonl)")
+    parser.set_defaults(call=_replay)
+
+
+def _replay(args: argparse.Namespace) -> None:
+    # Importing what tunes takes seconds.
+    from benchmarks.gpu.replay.report import report as tables
+    from benchmarks.gpu.replay.run import replay_all
+    from benchmarks.gpu.replay.variants import VARIANTS
+
+    names = list(VARIANTS) if args.variants is None else args.variants
+    if unknown := [name for name in names if name not in VARIANTS]:
+        raise ValueError(f"--variants: {unknown} are none of {', '.join(VARIANTS)}")
+    replay_all(args.raw, args.kernel, names, args.seeds, args.out)
+    print(tables([args.out]))
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:

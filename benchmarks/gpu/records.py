@@ -176,7 +176,7 @@ def retimings(paths: Iterable[Path]) -> dict[str, Retiming]:
 def _read(paths: Iterable[Path], parse: Callable[[dict[str, Any]], T]) -> list[T]:
     found = []
     for path in paths:
-        for number, line in enumerate(_text(path).splitlines(), start=1):
+        for number, line in enumerate(text_of(path).splitlines(), start=1):
             try:
                 found.append(parse(json.loads(line)))
             except (ValueError, KeyError, TypeError) as error:
@@ -187,7 +187,8 @@ def _read(paths: Iterable[Path], parse: Callable[[dict[str, Any]], T]) -> list[T
     return found
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Reads a file that may be compressed."""
     if path.suffix == ".gz":
         return gzip.decompress(path.read_bytes()).decode()
     return path.read_text()

@@ -59,7 +59,8 @@ def _section(title: str, note: str | None, lines: Sequence[str]) -> str:
     return "\n".join([f"## {title}", "", *([note, ""] if note else []), *lines])
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Writes a table, or nothing if it has no rows."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     body = list(rows)
     return ["| " + " | ".join(row) + " |" for row in (header, rule, *body)] if body else []
@@ -68,7 +69,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 def _summary(results: Results) -> list[str]:
     header = ["tuner", "s", f"s / {DEFAULT_SEARCH}", "s / pattern", "configurations", "a second"]
     header += [f"latency / {DEFAULT_SEARCH}", "worst", "latency / default", "busy", "GPU"]
-    return _table(header, (_summary_row(results, tuner) for tuner in results.tuners))
+    return table(header, (_summary_row(results, tuner) for tuner in results.tuners))
 
 
 def _summary_row(results: Results, tuner: str) -> list[str]:
@@ -130,7 +131,7 @@ def _kernel(results: Results, kernel: str) -> list[str]:
     default = results.default_latency(kernel)
     if default is not None:
         rows.append(["Helion's default", *[""] * 8, f"{default:.5f}", *[""] * 6])
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _kernel_row(results: Results, kernel: str, tuner: str) -> list[str]:
@@ -182,7 +183,7 @@ def _at_quick(results: Results) -> list[str]:
     if rows:
         rows.append(["geometric mean", *[""] * 5, _number(geometric_mean(ratios), ".3f")])
     header = ["kernel", "seed", "`quick`, s", "`ours`, s in all", "`quick`, ms", "`ours`, ms"]
-    return _table([*header, "ratio"], rows)
+    return table([*header, "ratio"], rows)
 
 
 def _missing(results: Results) -> list[str]:

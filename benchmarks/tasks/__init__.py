@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from benchmarks.tasks import functions, hpo, kernels
+from benchmarks.tasks import functions, hpo, kernels, surrogate
 from benchmarks.tasks.base import (
     BudgetExhaustedError,
     Evaluator,
@@ -44,6 +44,7 @@ def task_names(tables: Path | None) -> list[str]:
         *(f"hpo/{dataset}" for dataset in hpo.TABLES),
         *(f"continuous/{function}" for function in functions.FUNCTIONS),
         functions.ConditionalTask.name,
+        *(f"surrogate/{kernel}" for kernel in surrogate.KERNELS),
     ]
 
 
@@ -66,5 +67,7 @@ def load_task(name: str, tables: Path | None) -> Task:
             return hpo.HPOTask(dataset)
         case ["continuous", function]:
             return functions.FunctionTask(function)
+        case ["surrogate", kernel]:
+            return surrogate.SurrogateTask(kernel)
         case _:
             return functions.ConditionalTask()

@@ -158,7 +158,7 @@ class Engine:
         if isinstance(built, Outcome):
             return built
         with self._lock:
-            mine: Future[Outcome] = Future()
+            mine = self._promise()
             first = self._measured.setdefault(_digest(built), mine)
         if first is not mine:
             return _same_program(first, compile_s)
@@ -250,7 +250,7 @@ class Engine:
 
     def _run_once(self, built: Built, compile_s: float, best_ms: float | None) -> Outcome:
         job, limit = MeasureJob(built, self._reference, best_ms), self._measure_limit_s
-        started = time.perf_counter()
+        started = self._now()
         try:
             answer, seconds = self._with_space(lambda: self._meter.run(job, limit))
             outcome = measured(answer, compile_s, seconds)
@@ -264,15 +264,23 @@ class Engine:
             outcome = Outcome("benchmark_timeout", None, reason, compile_s, limit)
         except compat.BenchmarkSubprocessError as error:
             reason = one_line(f"the kernel took its process down: {error}")
-            seconds = time.perf_counter() - started
+            seconds = self._now() - started
             outcome = Outcome("runtime_error", None, reason, compile_s, seconds)
         except DiskFullError:
             raise
         except Exception as error:  # The kernel lost the device, and its process is replaced.
             failure = Failure(type(error).__name__, str(error))
-            outcome = measured(failure, compile_s, time.perf_counter() - started)
+            outcome = measured(failure, compile_s, self._now() - started)
         self.busy_s += outcome.measure_s
         return outcome
+
+    def _promise(self) -> Future[Outcome]:
+        """What those wait for who come to the same program meanwhile."""
+        return Future()
+
+    def _now(self) -> float:
+        """Seconds by the clock that the processes live by."""
+        return time.perf_counter()
 
 
 def is_too_good(outcome: Outcome, best_ms: float | None) -> bool:

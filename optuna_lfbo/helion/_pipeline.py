@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import math
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
+from optuna_lfbo.helion._crew import Threads
 from optuna_lfbo.helion._interrupt import noted_interrupts
 from optuna_lfbo.helion._ledger import Ledger, has_outcome
 from optuna_lfbo.helion._outcome import FAILED_STATUSES, Outcome, one_line
@@ -22,9 +23,11 @@ from optuna_lfbo.helion._tuning_storage import tuning_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
 
     from optuna.trial import FrozenTrial
 
+    from optuna_lfbo.helion._crew import Crew
     from optuna_lfbo.helion._engine import Measurer
     from optuna_lfbo.helion._members import Members
     from optuna_lfbo.helion._progress import Progress
@@ -57,7 +60,8 @@ class Pipeline:
     """Runs the trials of a study, many at a time.
 
     Trials are asked for and told in the calling thread, so that the sampler and the storage
-    see one caller; a thread for each configuration in flight waits for its processes.
+    see one caller; a crew waits for the processes, by default a thread for each configuration
+    in flight.
 
     A trial becomes visible to other workers with its configuration. Of those that have the
     same one the first, by its number, measures it; the others wait for what comes of it.
@@ -70,9 +74,11 @@ class Pipeline:
         stop: When to stop.
         starts: Random configurations that come before the sampler's.
         told: Called with each trial that has ended.
+        crew: Waits for the engine's processes; threads by default.
 
     Attributes:
-        asking_s: Seconds that the sampler and the storage have taken for new trials.
+        asking_s: Seconds that the sampler and the storage have taken for new trials, by the
+            stop rule's clock.
     """
 
     def __init__(
@@ -84,6 +90,7 @@ class Pipeline:
         stop: StopRule,
         starts: Starts,
         told: Callable[[FrozenTrial], None] = lambda trial: None,
+        crew: Crew | None = None,
     ) -> None:
         self._task = task
         self._engine = engine
@@ -94,6 +101,7 @@ class Pipeline:
         self._told = told
         self._ledger = Ledger(members.me.since)
         self._capacity = engine.n_compilers + max(2, int(_WAITING_SHARE * engine.n_compilers))
+        self._crew: Crew = crew or Threads(self._capacity)
         self._in_flight: dict[Future[Outcome], _Flight] = {}
         self._followers: list[_Flight] = []
         self._best_ms = best_latency(study)
@@ -111,22 +119,16 @@ class Pipeline:
             UnusableDeviceError: Nothing can be measured any more.
             DiskFullError: There is no room for what compilers write.
         """
-        executor = ThreadPoolExecutor(self._capacity, thread_name_prefix="lfbo")
         with _stoppable(self._study), noted_interrupts() as raise_noted:
             try:
-                return self._stream(executor, progress, raise_noted)
+                return self._stream(progress, raise_noted)
             except KeyboardInterrupt:
                 return "interrupted"
             finally:
-                executor.shutdown(wait=False, cancel_futures=True)
+                self._crew.close()
                 self._abandon()
 
-    def _stream(
-        self,
-        executor: ThreadPoolExecutor,
-        progress: Progress,
-        raise_noted: Callable[[], None],
-    ) -> str:
+    def _stream(self, progress: Progress, raise_noted: Callable[[], None]) -> str:
         self._observe(self._storage.refresh())
         while True:
             raise_noted()
@@ -136,23 +138,23 @@ class Pipeline:
             if reason is not None and self._members.me.stage == "running":
                 self._members.enter("ending")
             if reason is None and len(self._in_flight) < self._capacity:
-                self._start_one(executor)
+                self._start_one()
                 self._finish(progress, wait_s=0.0)
             elif self._is_waiting and not self._stop.is_overdue:
                 self._finish(progress, wait_s=_POLL_S)
             elif reason is not None:
                 return reason
-            self._settle_followers(executor)
+            self._settle_followers()
 
     @property
     def _is_waiting(self) -> bool:
         return bool(self._in_flight or self._followers)
 
-    def _start_one(self, executor: ThreadPoolExecutor) -> None:
-        started = time.perf_counter()
+    def _start_one(self) -> None:
+        started = self._stop.clock()
         try:
             trial, proposal = self._asked()
-            trial.set_user_attr("ask_s", round(time.perf_counter() - started, 4))
+            trial.set_user_attr("ask_s", round(self._stop.clock() - started, 4))
         except UpdateFinishedTrialError:  # Somebody has taken it for lost before it had a name.
             return
         known = proposal if isinstance(proposal, Outcome) else self._ledger.outcome(proposal)
@@ -160,8 +162,8 @@ class Pipeline:
             self._stop.skip()
             self._tell(trial, None, known)
         elif not isinstance(proposal, Outcome):
-            self._claim(_Flight(trial, proposal), executor)
-        self.asking_s += time.perf_counter() - started
+            self._claim(_Flight(trial, proposal))
+        self.asking_s += self._stop.clock() - started
 
     def _asked(self) -> tuple[optuna.Trial, Configuration | Outcome]:
         """A new trial, and its configuration or the outcome of one that is not worth compiling.
@@ -191,7 +193,7 @@ class Pipeline:
             self._starts.put_back(start)
         return trial
 
-    def _claim(self, flight: _Flight, executor: ThreadPoolExecutor) -> None:
+    def _claim(self, flight: _Flight) -> None:
         """Measure a configuration, if that is for this trial to do."""
         trial = flight.trial
         was_draft = self._storage.is_draft(trial)
@@ -207,7 +209,7 @@ class Pipeline:
             # Others were faster. Its turn comes when the study is tuned again.
             self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
         elif self._is_first(flight):
-            self._start(flight, executor)
+            self._start(flight)
         else:
             self._stop.skip()
             self._followers.append(flight)
@@ -224,12 +226,14 @@ class Pipeline:
         is_new = self._ledger.outcome(flight.configuration) is None
         return is_new and (first is None or first >= flight.trial.number)
 
-    def _start(self, flight: _Flight, executor: ThreadPoolExecutor) -> None:
+    def _start(self, flight: _Flight) -> None:
         self._stop.start()
-        future = executor.submit(self._engine.measure, flight.configuration, lambda: self._best_ms)
-        self._in_flight[future] = flight
+        measure = functools.partial(
+            self._engine.measure, flight.configuration, lambda: self._best_ms
+        )
+        self._in_flight[self._crew.submit(measure)] = flight
 
-    def _settle_followers(self, executor: ThreadPoolExecutor) -> None:
+    def _settle_followers(self) -> None:
         """Give those that wait for another trial its outcome, or its place."""
         if not self._followers:
             return
@@ -239,7 +243,7 @@ class Pipeline:
             if (outcome := self._ledger.outcome(flight.configuration)) is not None:
                 self._tell(flight.trial, None, outcome)
             elif self._is_first(flight):
-                self._start(flight, executor)
+                self._start(flight)
             elif self._stop.reason is not None and self._ledger.is_queued(flight.configuration):
                 # Nobody may come to take what it waits for.
                 self._storage.set_trial_state_values(flight.trial._trial_id, TrialState.WAITING)
@@ -273,10 +277,7 @@ class Pipeline:
         self._stop.n_started = self._ledger.n_new + self._ledger.n_claimed()
 
     def _finish(self, progress: Progress, wait_s: float) -> None:
-        if not self._in_flight:
-            time.sleep(wait_s)
-        done, _ = wait(self._in_flight, timeout=wait_s, return_when=FIRST_COMPLETED)
-        for future in done:
+        for future in self._crew.wait(self._in_flight, wait_s):
             outcome = future.result()
             flight = self._in_flight.pop(future)
             self._tell(flight.trial, flight.configuration, outcome)

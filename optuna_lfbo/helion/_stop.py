@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PATIENCE = 150
 _PATIENCE_SHARE = 0.25
@@ -22,15 +26,23 @@ class StopRule:
         n_trials: Configurations to measure at most; None for no limit.
         timeout: Seconds from now, though at least one configuration is measured; None for no
             limit.
+        clock: Returns seconds; the host's by default.
 
     Attributes:
+        clock: The same.
         n_started: Configurations that all workers together have begun to measure.
     """
 
-    def __init__(self, n_trials: int | None, timeout: float | None) -> None:
+    def __init__(
+        self,
+        n_trials: int | None,
+        timeout: float | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.clock = clock
         self.n_trials = n_trials
         self._timeout = math.inf if timeout is None else timeout
-        self._deadline = time.monotonic() + self._timeout
+        self._deadline = self.clock() + self._timeout
         self.n_started = 0
         self._n_finished = 0
         self._n_known = 0
@@ -40,7 +52,7 @@ class StopRule:
 
     def join(self, began_s: float) -> None:
         """Count the timeout from when others began to tune, ``began_s`` seconds ago."""
-        self._deadline = min(self._deadline, time.monotonic() - began_s + self._timeout)
+        self._deadline = min(self._deadline, self.clock() - began_s + self._timeout)
 
     def start(self) -> None:
         """Enter a configuration that this worker is going to measure."""
@@ -67,7 +79,7 @@ class StopRule:
         Returns:
             None if there is no limit, or no pace yet to tell when it is reached.
         """
-        left_s = self._deadline - time.monotonic()
+        left_s = self._deadline - self.clock()
         if self.n_trials is not None and self._n_finished > 0:
             n_left = self.n_trials - self._n_finished
             left_s = min(left_s, n_left * elapsed_s / self._n_finished)
@@ -76,7 +88,7 @@ class StopRule:
     @property
     def is_overdue(self) -> bool:
         """Whether not even what is in flight should be waited for any longer."""
-        return self._n_finished > 0 and time.monotonic() >= self._deadline + _GRACE_S
+        return self._n_finished > 0 and self.clock() >= self._deadline + _GRACE_S
 
     @property
     def reason(self) -> str | None:
@@ -85,7 +97,7 @@ class StopRule:
             return self._ended
         if self.n_trials is not None and self.n_started >= self.n_trials:
             return f"{self.n_trials} trials"
-        if self.n_started > 0 and time.monotonic() >= self._deadline:
+        if self.n_started > 0 and self.clock() >= self._deadline:
             return "timeout"
         if self._n_known >= _EXHAUSTION:
             return "nothing new to try"

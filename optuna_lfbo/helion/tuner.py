@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from optuna_lfbo.helion._compat import Kernel
+    from optuna_lfbo.helion._crew import Crew
     from optuna_lfbo.helion._task import Task
 
     StudyCallback: TypeAlias = Callable[[optuna.Study, FrozenTrial], None]
@@ -228,6 +229,7 @@ def conduct(
     show_progress: bool = False,
     told: Callable[[FrozenTrial], None] = lambda trial: None,
     session: tuple[float, int] | None = None,
+    crew: Crew | None = None,
 ) -> str:
     """Run trials and the final comparison.
 
@@ -240,21 +242,23 @@ def conduct(
         told: Called with each trial that has ended.
         session: When the tuning began that this process takes part in, and how many trials
             the study had then; None to look for others that tune, or to begin anew.
+        crew: Waits for the engine's processes; threads by default.
 
     Returns:
         Why tuning ended.
     """
-    started = time.perf_counter()
+    started = stop.clock()
     task.claim(study)
     with interruptible(), Members(study, session) as members:
         try:
-            stop.join(time.time() - members.me.session)
             if members.is_first:
                 _begin(task, study, stop, seed)
+            else:
+                stop.join(time.time() - members.me.session)
             starts = Starts(task, study)
             engine = task.engine()
             try:
-                pipeline = Pipeline(task, engine, study, members, stop, starts, told)
+                pipeline = Pipeline(task, engine, study, members, stop, starts, told, crew)
                 with Progress(engine, study, stop, show_progress) as progress:
                     reason = pipeline.run(progress)
                 if reason != INTERRUPTED:
@@ -263,7 +267,7 @@ def conduct(
                 engine.close()
         except KeyboardInterrupt:
             return INTERRUPTED
-        wall_s = time.perf_counter() - started
+        wall_s = stop.clock() - started
         _record(study, reason, wall_s, busy_s=engine.busy_s, asking_s=pipeline.asking_s)
     return reason
 

@@ -1,0 +1,1 @@
+"""Tuning in virtual time, on a machine that answers from records."""

@@ -1,0 +1,144 @@
+"""Markdown tables of replays."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from typing import TYPE_CHECKING
+
+from benchmarks.gpu.measures import geometric_mean
+from benchmarks.gpu.replay.machine import Costs
+from benchmarks.gpu.replay.run import replays
+from benchmarks.gpu.replay.variants import VARIANTS
+from benchmarks.gpu.report import MISSING, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from benchmarks.gpu.replay.run import Replay
+
+BASE = "full"
+
+
+def report(paths: Sequence[Path]) -> str:
+    """Writes what each variant took and found, and what other patiences would have.
+
+    Args:
+        paths: files of replays.
+
+    Raises:
+        ValueError: They hold none.
+    """
+    found = replays(paths)
+    if not found:
+        raise ValueError("The files have no replay.")
+    costs = ", ".join(f"{name} {value:g}" for name, value in dataclasses.asdict(Costs()).items())
+    sections = [f"Costs: {costs}."]
+    for kernel in dict.fromkeys(replay.kernel for replay in found):
+        mine = [replay for replay in found if replay.kernel == kernel]
+        best_ms = min(latency for replay in mine for _, _, latency in replay.best)
+        sections += [
+            f"## `{kernel}`, best known {best_ms:.4f} ms",
+            "\n".join(_ablation(mine, best_ms)),
+            "\n".join(_patience(mine)),
+        ]
+    return "\n\n".join(sections)
+
+
+def _ablation(found: Sequence[Replay], best_ms: float) -> list[str]:
+    header = ["variant", "seeds", "s", f"s / {BASE}", "measured", "asked", "latency, ms"]
+    header += [f"latency / {BASE}", "within 5 %, s", "within 1 %, s", "busy", "asking"]
+    return table(header, (_row(found, name, best_ms) for name in VARIANTS if _of(found, name)))
+
+
+def _row(found: Sequence[Replay], name: str, best_ms: float) -> list[str]:
+    mine = _of(found, name)
+
+    def mean(figure: Callable[[Replay], float], digits: str) -> str:
+        return format(statistics.fmean(map(figure, mine)), digits)
+
+    def ratio(figure: Callable[[Replay], float]) -> str:
+        return _ratio(mine, _of(found, BASE), figure)
+
+    return [
+        VARIANTS[name].meaning,
+        str(len(mine)),
+        mean(lambda replay: replay.seconds, ".1f"),
+        ratio(lambda replay: replay.seconds),
+        mean(lambda replay: replay.n_measured, ".0f"),
+        mean(lambda replay: replay.n_asked, ".0f"),
+        mean(lambda replay: replay.latency_ms, ".4f"),
+        ratio(lambda replay: replay.latency_ms),
+        _until(mine, 1.05 * best_ms),
+        _until(mine, 1.01 * best_ms),
+        mean(lambda replay: replay.busy_share, ".0%"),
+        mean(lambda replay: replay.asking_share, ".0%"),
+    ]
+
+
+def _of(found: Sequence[Replay], name: str) -> list[Replay]:
+    return [replay for replay in found if replay.variant == name]
+
+
+def _ratio(
+    mine: Sequence[Replay], others: Sequence[Replay], figure: Callable[[Replay], float]
+) -> str:
+    """The geometric mean over the seeds of both."""
+    theirs = {replay.seed: figure(replay) for replay in others}
+    pairs = [figure(replay) / theirs[replay.seed] for replay in mine if replay.seed in theirs]
+    mean = geometric_mean(pairs)
+    return MISSING if mean is None else f"{mean:.3f}"
+
+
+def _until(found: Sequence[Replay], latency_ms: float) -> str:
+    """The median of the seconds of those that got there, and how many did."""
+    times = [
+        next(seconds for seconds, _, latency in replay.best if latency <= latency_ms)
+        for replay in found
+        if replay.best[-1][2] <= latency_ms
+    ]
+    return f"{statistics.median(times):.1f} ({len(times)} of {len(found)})" if times else "never"
+
+
+def _patience(found: Sequence[Replay]) -> list[str]:
+    """Ends of the same long runs."""
+    long = [replay for replay in found if replay.stops]
+    if not long:
+        return []
+    factors = sorted({factor for replay in long for factor, *_ in replay.stops})
+    rows = [_stop_row(long, f"{factor:g} times the patience", factor) for factor in factors]
+    rows.append(_stop_row(long, "three times the trials", math.inf))
+    header = [
+        "end",
+        "s",
+        "configurations",
+        "latency, ms",
+        "latency / that of the longest",
+        "worst",
+    ]
+    return table(header, rows)
+
+
+def _stop_row(long: Sequence[Replay], name: str, factor: float) -> list[str]:
+    ends = [_end(replay, factor) for replay in long]
+    ratios = [
+        latency / _end(r, math.inf)[2] for r, (_, _, latency) in zip(long, ends, strict=True)
+    ]
+    return [
+        name,
+        f"{statistics.fmean(seconds for seconds, _, _ in ends):.1f}",
+        f"{statistics.fmean(n for _, n, _ in ends):.0f}",
+        f"{statistics.fmean(latency for _, _, latency in ends):.4f}",
+        f"{geometric_mean(ratios):.3f}",
+        f"{max(ratios):.3f}",
+    ]
+
+
+def _end(replay: Replay, factor: float) -> tuple[float, float, float]:
+    """Seconds, configurations and latency; of the end, if patience was never at its end."""
+    for known, seconds, n, latency_ms in replay.stops:
+        if known == factor:
+            return seconds + replay.final_seconds, n, latency_ms
+    return replay.seconds, replay.n_measured, replay.latency_ms
