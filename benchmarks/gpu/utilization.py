@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _COMMAND = (
-    *("nvidia-smi", "--id=0", "--query-gpu=utilization.gpu"),
+    *("nvidia-smi", "--query-gpu=utilization.gpu"),
     *("--format=csv,noheader,nounits", "--loop-ms=500"),
 )
 
@@ -39,13 +40,14 @@ class Samples:
 
 @contextmanager
 def sampled() -> Iterator[Samples]:
-    """Samples the first GPU, if there is one."""
+    """Samples the first GPU that CUDA shows, if there is one."""
     samples = Samples()
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     if shutil.which(_COMMAND[0]) is None:
         yield samples
         return
     with subprocess.Popen(
-        _COMMAND, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*_COMMAND, f"--id={first}"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdout is not None
         reader = threading.Thread(target=samples.read, args=(process.stdout,), daemon=True)
