@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import optuna
 from hypothesis import HealthCheck, Phase, settings
+from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    import pytest
+    from xdist.remote import Producer
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 # The same examples in every run; a failing one is shown as found, since each costs forests.
@@ -15,3 +22,41 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("default")
+
+LONG = ("test_docs.py", "test_examples.py", "test_dashboard_page.py")
+TOGETHER = (
+    # Their workers wait for one another, and their servers for the disk.
+    "tests/reliability/test_disk.py",
+    "tests/reliability/test_signals.py",
+    "tests/reliability/test_storms.py",
+)
+SHARING = (
+    # What their tests share takes long to make.
+    "tests/helion/test_coverage.py",
+    "tests/helion/test_faults.py",
+)
+BY_PARAMETERS = "tests/helion/test_every_kernel.py"
+
+
+class Scheduler(LoadScopeScheduling):
+    """Says which tests run in one process, one after the other.
+
+    That is what the mark xdist_group is for, but pytest-xdist 3.8 does not see it with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module, _, test = nodeid.partition("::")
+        if module in TOGETHER:
+            return "together"
+        if module in SHARING:
+            return module
+        return test.partition("[")[2] if module == BY_PARAMETERS else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
+    return Scheduler(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with long tests, so that in the end no process has to wait for another one's."""
+    items.sort(key=lambda item: item.path.name not in LONG)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 screenshots = pytest.importorskip("docs.screenshots")
 pytestmark = pytest.mark.skipif(screenshots.CHROMIUM is None, reason="there is no chromium")
 
-N_TRIALS = 60
+N_TRIALS = 30
 
 
 def tuned(storage: str) -> optuna.Study:

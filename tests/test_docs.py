@@ -27,6 +27,12 @@ REDUCED = {
 }
 """What a test has in place of a reader's GPUs, servers and patience."""
 
+IMPATIENT = {
+    "optuna_lfbo.helion._stop._EXHAUSTION": 3,
+    "optuna_lfbo.helion._final._BUDGET_MS": 100.0,
+}
+"""A reader may be patient, a test is not."""
+
 
 def program_of(text: str) -> str:
     """The blocks of a page as one program with the page's line numbers.
@@ -63,9 +69,8 @@ def test_the_blocks_of_a_page_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     monkeypatch.setenv("HELION_CACHE_DIR", str(tmp_path / "cache"))
-    # A reader may be patient, a test is not.
-    monkeypatch.setattr("optuna_lfbo.helion._stop._EXHAUSTION", 3)
-    monkeypatch.setattr("optuna_lfbo.helion._final._BUDGET_MS", 100.0)
+    for name, value in IMPATIENT.items():
+        monkeypatch.setattr(name, value)
     verbosity = optuna.logging.get_verbosity()
     program = tmp_path / f"{page}.py"
     program.write_text(PAGES[page], encoding="utf-8")
@@ -81,7 +86,14 @@ def test_the_blocks_of_a_page_run(
 
 def run_interpreted(program: Path, setup: str) -> None:
     pytest.importorskip("triton")
-    code = f"{setup}\np = {str(program)!r}\nexec(compile(open(p).read(), p, 'exec'))"
+    code = f"""
+import pytest
+for name, value in {IMPATIENT!r}.items():
+    pytest.MonkeyPatch().setattr(name, value)
+{setup}
+p = {str(program)!r}
+exec(compile(open(p).read(), p, 'exec'))
+"""
     environment = {
         **os.environ,
         "TRITON_INTERPRET": "1",

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,17 +9,9 @@ from tests.reliability.servers import KINDS, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.reliability.servers import Storage
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One storm at a time: their workers wait for one another, and their servers for the disk."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("reliability"))
-            # On a machine that is busy with other things a worker may be too slow for its part.
-            item.add_marker(pytest.mark.flaky(reruns=2))
 
 
 @pytest.fixture(scope="session")
