@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from importlib import metadata
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeAlias
 
 from optuna_lfbo.cli._errors import WRONG_ARGUMENTS
 
@@ -51,6 +51,9 @@ class _Parser(argparse.ArgumentParser):
         self.exit(WRONG_ARGUMENTS, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
+_Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser; a command's ``module`` has what it does."""
     parser = _Parser(
@@ -62,7 +65,12 @@ def make_parser() -> argparse.ArgumentParser:
     version = metadata.version("optuna_lfbo")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add in (_add_tune, _add_show, _add_export, _add_import_log):
+        add(commands)
+    return parser
 
+
+def _add_tune(commands: _Commands) -> None:
     tune = _command(commands, "tune", "_tune", "tune a kernel", _TUNE)
     _add_kernel(tune, "a Helion kernel, or an objective of triton_objective or callable_objective")
     tune.add_argument(
@@ -87,9 +95,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     tune.add_argument("--seed", type=int, metavar="N", help="of the sampler")
 
+
+def _add_show(commands: _Commands) -> None:
     show = _command(commands, "show", "_show", "print what a study has found", _SHOW)
     _add_study(show)
 
+
+def _add_export(commands: _Commands) -> None:
     export = _command(commands, "export", "_export", "print the best configuration", _EXPORT)
     _add_study(export)
     export.add_argument(
@@ -101,6 +113,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--output", metavar="FILE", help="write it there")
 
+
+def _add_import_log(commands: _Commands) -> None:
     log = _command(
         commands,
         "import-log",
@@ -118,11 +132,10 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a name for the study; by default the one that `optuna-lfbo tune` uses",
     )
-    return parser
 
 
 def _command(
-    commands: argparse._SubParsersAction[_Parser],
+    commands: _Commands,
     name: str,
     module: str,
     summary: str,
