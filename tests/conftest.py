@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import optuna
@@ -22,6 +23,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("default")
+# A shell lets what it starts in the background ignore this signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONG = ("test_docs.py", "test_examples.py", "test_dashboard_page.py")
 TOGETHER = (
