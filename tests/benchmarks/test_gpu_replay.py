@@ -85,8 +85,8 @@ def test_the_report_tells_when_a_variant_came_close(tmp_path: Path) -> None:
     assert replays([path]) == [full, slow, long]
     rows = [line.split(" | ") for line in report([path]).splitlines()]
     (row,) = [row for row in rows if row[0].startswith("| generations")]
-    assert row[3] == "1.500"
-    assert row[7:10] == ["1.100", "never", "never"]
+    assert row[2:7] == ["75.0", "0", "0.0", "1.1000", "1.100"]
+    assert row[7:12] == ["1.1000", "1.1000", "1.1000", "never", "never"]
     (row,) = [row for row in rows if row[0] == "| 0.5 times the patience"]
     assert row[1:5] == ["31.0", "75", "1.0000", "2.000"]
 

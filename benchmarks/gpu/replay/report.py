@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import statistics
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from benchmarks.gpu.replay.run import Replay
 
 BASE = "full"
+MOMENTS = (30, 45, 60)
+"""Seconds since the call."""
 
 
 def report(paths: Sequence[Path]) -> str:
@@ -48,8 +51,9 @@ def report(paths: Sequence[Path]) -> str:
 
 
 def _ablation(found: Sequence[Replay], best_ms: float) -> list[str]:
-    header = ["variant", "seeds", "s", f"s / {BASE}", "measured", "asked", "latency, ms"]
-    header += [f"latency / {BASE}", "within 5 %, s", "within 1 %, s", "busy", "asking"]
+    header = ["variant", "seeds", "s", "measured", "a second", "latency, ms", f"/ {BASE}"]
+    header += [f"after {seconds} s, ms" for seconds in MOMENTS]
+    header += ["within 5 %, s", "within 1 %, s", "busy", "asking"]
     return table(header, (_row(found, name, best_ms) for name in VARIANTS if _of(found, name)))
 
 
@@ -59,18 +63,15 @@ def _row(found: Sequence[Replay], name: str, best_ms: float) -> list[str]:
     def mean(figure: Callable[[Replay], float], digits: str) -> str:
         return format(statistics.fmean(map(figure, mine)), digits)
 
-    def ratio(figure: Callable[[Replay], float]) -> str:
-        return _ratio(mine, _of(found, BASE), figure)
-
     return [
         VARIANTS[name].meaning,
         str(len(mine)),
         mean(lambda replay: replay.seconds, ".1f"),
-        ratio(lambda replay: replay.seconds),
         mean(lambda replay: replay.n_measured, ".0f"),
-        mean(lambda replay: replay.n_asked, ".0f"),
+        mean(_rate, ".1f"),
         mean(lambda replay: replay.latency_ms, ".4f"),
-        ratio(lambda replay: replay.latency_ms),
+        _ratio(mine, _of(found, BASE)),
+        *(mean(functools.partial(_best_at, seconds=moment), ".4f") for moment in MOMENTS),
         _until(mine, 1.05 * best_ms),
         _until(mine, 1.01 * best_ms),
         mean(lambda replay: replay.busy_share, ".0%"),
@@ -78,16 +79,25 @@ def _row(found: Sequence[Replay], name: str, best_ms: float) -> list[str]:
     ]
 
 
+def _rate(replay: Replay) -> float:
+    """Configurations a second between the start and the final comparison."""
+    return replay.n_measured / (replay.seconds - replay.final_seconds - Costs().start_s)
+
+
+def _best_at(replay: Replay, seconds: float) -> float:
+    """The lowest latency that had been measured; infinite before any was."""
+    known = [latency for at, _, latency in replay.best if at <= seconds]
+    return min(known, default=math.inf)
+
+
 def _of(found: Sequence[Replay], name: str) -> list[Replay]:
     return [replay for replay in found if replay.variant == name]
 
 
-def _ratio(
-    mine: Sequence[Replay], others: Sequence[Replay], figure: Callable[[Replay], float]
-) -> str:
-    """The geometric mean over the seeds of both."""
-    theirs = {replay.seed: figure(replay) for replay in others}
-    pairs = [figure(replay) / theirs[replay.seed] for replay in mine if replay.seed in theirs]
+def _ratio(mine: Sequence[Replay], others: Sequence[Replay]) -> str:
+    """The geometric mean of the winners' latencies, over the seeds of both."""
+    theirs = {replay.seed: replay.latency_ms for replay in others}
+    pairs = [replay.latency_ms / theirs[replay.seed] for replay in mine if replay.seed in theirs]
     mean = geometric_mean(pairs)
     return MISSING if mean is None else f"{mean:.3f}"
 
