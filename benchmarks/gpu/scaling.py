@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -96,18 +95,10 @@ def run_one(kernel: str, n_devices: int, seconds: float, seed: int) -> Run:
     problem = PROBLEMS[kernel]
     args = problem.args()
     devices = list(range(n_devices)) if DEVICE == "cuda" else ["cpu"] * n_devices
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.time()
-        result = tune(
-            problem.kernel,
-            args,
-            devices=devices,
-            storage=f"sqlite:///{folder}/study.db",
-            seed=seed,
-            timeout=seconds,
-        )
-        took = time.time() - started
-        points = _points(result.study, started)
+    started = time.time()
+    result = tune(problem.kernel, args, devices=devices, seed=seed, timeout=seconds)
+    took = time.time() - started
+    points = _points(result.study, started)
     return Run(
         kernel=kernel,
         n_devices=n_devices,

@@ -14,15 +14,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import torch
 from optuna.distributions import IntDistribution
-from optuna.storages import InMemoryStorage
+from optuna.storages import InMemoryStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from optuna_lfbo.callables import callable_objective
 from optuna_lfbo.helion import tune
 from optuna_lfbo.helion._devices import _environment
+from tests.helion.torchrun import configs_of_workers
 from tests.kernels.suite import matmul, pallas, softmax, tensors
 
 
@@ -48,6 +51,18 @@ def test_two_workers_share_one_study() -> None:
     torch.testing.assert_close(
         pallas(matmul, config=result.config)(*args), args[0] @ args[1], rtol=1e-4, atol=1e-4
     )
+
+
+def test_workers_of_torchrun_join_one_study_and_agree(tmp_path: Path) -> None:
+    study = tmp_path / "study.log"
+    ours, theirs = configs_of_workers(study, "cpu")
+    assert ours == theirs
+    storage = JournalStorage(JournalFileBackend(str(study)))
+    (name,) = optuna.get_all_study_names(storage)
+    trials = optuna.load_study(study_name=name, storage=storage).trials
+    measured = [t for t in trials if t.user_attrs.get("status") == "ok"]
+    assert len({str(trial.user_attrs["config"]) for trial in measured}) == len(measured)
+    assert len({trial.user_attrs["worker"] for trial in trials}) == 2
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
 from optuna_lfbo.helion import tune
+from tests.helion.torchrun import configs_of_workers
 from tests.kernels import faulty
 from tests.kernels.suite import softmax, triton
 
@@ -55,31 +53,6 @@ def test_the_device_of_the_arguments_is_the_one_that_is_tuned_for() -> None:
     torch.testing.assert_close(ours, torch.softmax(x, dim=1), rtol=0.05, atol=1e-3)
 
 
-PROGRAM = """
-import os, sys, torch
-from optuna_lfbo.helion import tune
-from tests.kernels.suite import softmax, triton
-
-if __name__ == "__main__":
-    device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-    torch.cuda.set_device(device)
-    x = torch.randn((1024, 4096), device=device, dtype=torch.bfloat16)
-    result = tune(triton(softmax), (x,), storage=sys.argv[1], n_trials=30)
-    print("config", dict(result.config), flush=True)
-"""
-
-
 def test_workers_of_torchrun_join_one_study_and_agree(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", str(program)]
-    ended = subprocess.run(
-        [*command, f"sqlite:///{tmp_path}/study.db"],
-        env=os.environ | {"PYTHONPATH": os.getcwd()},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    configs = [line for line in ended.stdout.splitlines() if "config" in line]
-    assert len(configs) == 2
-    assert len({config.partition("config")[2] for config in configs}) == 1
+    ours, theirs = configs_of_workers(tmp_path / "study.log", "cuda")
+    assert ours == theirs
