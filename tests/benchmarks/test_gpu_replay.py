@@ -87,8 +87,10 @@ def test_the_report_tells_when_a_variant_came_close(tmp_path: Path) -> None:
     (row,) = [row for row in rows if row[0].startswith("| generations")]
     assert row[2:7] == ["75.0", "0", "0.0", "1.1000", "1.100"]
     assert row[7:12] == ["1.1000", "1.1000", "1.1000", "never", "never"]
-    (row,) = [row for row in rows if row[0] == "| 0.5 times the patience"]
-    assert row[1:5] == ["31.0", "75", "1.0000", "2.000"]
+    (row,) = [row for row in rows if row[0] == "| cut at 0.5 of the patience"]
+    assert row[1:6] == ["1", "31.0", "75", "1.0000", "2.000"]
+    (row,) = [row for row in rows if row[0] == "| the tuner" and row[-1].startswith("2.000")]
+    assert row[2:6] == ["50.0", "0", "1.0000", "2.000"]
 
 
 def test_a_kernel_without_records_is_refused(tmp_path: Path) -> None:

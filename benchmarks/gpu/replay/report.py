@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from benchmarks.gpu.replay.run import Replay
 
 BASE = "full"
+LONG = "endless"
 MOMENTS = (30, 45, 60)
 """Seconds since the call."""
 
@@ -113,42 +114,39 @@ def _until(found: Sequence[Replay], latency_ms: float) -> str:
 
 
 def _patience(found: Sequence[Replay]) -> list[str]:
-    """Ends of the same long runs."""
-    long = [replay for replay in found if replay.stops]
-    if not long:
-        return []
-    factors = sorted({factor for replay in long for factor, *_ in replay.stops})
-    rows = [_stop_row(long, f"{factor:g} times the patience", factor) for factor in factors]
-    rows.append(_stop_row(long, "three times the trials", math.inf))
-    header = [
-        "end",
-        "s",
-        "configurations",
-        "latency, ms",
-        "latency / that of the longest",
-        "worst",
+    """Where the long runs would have ended, beside the tuner itself and their own end."""
+    long = _of(found, LONG)
+    lengths = sorted({factor for replay in long for factor, *_ in replay.stops})
+    rows = [
+        _end_row(f"cut at {factor:g} of the patience", [_cut(r, factor) for r in long], long)
+        for factor in lengths
     ]
-    return table(header, rows)
+    rows.append(_end_row("the tuner", _of(found, BASE), long))
+    rows.append(_end_row("three times the trials", long, long))
+    header = ["end", "seeds", "s", "measured", "latency, ms", "/ the longest", "worst"]
+    return table(header, rows) if long else []
 
 
-def _stop_row(long: Sequence[Replay], name: str, factor: float) -> list[str]:
-    ends = [_end(replay, factor) for replay in long]
-    ratios = [
-        latency / _end(r, math.inf)[2] for r, (_, _, latency) in zip(long, ends, strict=True)
-    ]
+def _end_row(name: str, ends: Sequence[Replay], long: Sequence[Replay]) -> list[str]:
+    last = {replay.seed: replay.latency_ms for replay in long}
+    ratios = [end.latency_ms / last[end.seed] for end in ends if end.seed in last]
     return [
         name,
-        f"{statistics.fmean(seconds for seconds, _, _ in ends):.1f}",
-        f"{statistics.fmean(n for _, n, _ in ends):.0f}",
-        f"{statistics.fmean(latency for _, _, latency in ends):.4f}",
-        f"{geometric_mean(ratios):.3f}",
-        f"{max(ratios):.3f}",
+        str(len(ends)),
+        f"{statistics.fmean(end.seconds for end in ends):.1f}" if ends else MISSING,
+        f"{statistics.fmean(end.n_measured for end in ends):.0f}" if ends else MISSING,
+        f"{statistics.fmean(end.latency_ms for end in ends):.4f}" if ends else MISSING,
+        f"{geometric_mean(ratios):.3f}" if ratios else MISSING,
+        f"{max(ratios):.3f}" if ratios else MISSING,
     ]
 
 
-def _end(replay: Replay, factor: float) -> tuple[float, float, float]:
-    """Seconds, configurations and latency; of the end, if patience was never at its end."""
+def _cut(replay: Replay, factor: float) -> Replay:
+    """A long run, ended when patience was at its end; as it is if that never was."""
     for known, seconds, n, latency_ms in replay.stops:
         if known == factor:
-            return seconds + replay.final_seconds, n, latency_ms
-    return replay.seconds, replay.n_measured, replay.latency_ms
+            seconds += replay.final_seconds
+            return dataclasses.replace(
+                replay, seconds=seconds, n_measured=int(n), latency_ms=latency_ms
+            )
+    return replay
