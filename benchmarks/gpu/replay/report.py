@@ -62,7 +62,8 @@ def _row(found: Sequence[Replay], name: str, best_ms: float) -> list[str]:
     mine = _of(found, name)
 
     def mean(figure: Callable[[Replay], float], digits: str) -> str:
-        return format(statistics.fmean(map(figure, mine)), digits)
+        value = statistics.fmean(map(figure, mine))
+        return format(value, digits) if math.isfinite(value) else MISSING
 
     return [
         VARIANTS[name].meaning,

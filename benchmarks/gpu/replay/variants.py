@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from optuna_lfbo.helion._task import Task
 
 FACTORS = (0.5, 1.0, 2.0)
-"""Of the tuner's patience: 75, 150 and 300 trials, an eighth, a quarter and half of all."""
+"""Of the tuner's patience, its number of trials and its share of all alike."""
 _MOST = 3
 
 
