@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PATIENCE = 200
+_PATIENCE = 300
 _PATIENCE_SHARE = 0.25
 _IMPROVEMENT = 0.005
 _EXHAUSTION = 50
@@ -19,7 +19,7 @@ _GRACE_S = 5.0
 class StopRule:
     """Decides when no more trials are worth their time.
 
-    Tuning ends without more improvement after ``max(200, a quarter of all)`` measured
+    Tuning ends without more improvement after ``max(300, a quarter of all)`` measured
     configurations in a row none of which was at least 0.5 % faster than the best before.
 
     Args:

@@ -18,14 +18,14 @@ def test_patience_ends_without_improvement_worth_the_name() -> None:
     rule = StopRule(None, None)
     rule.finish(1.0)
     latencies: list[float | None] = [None, 0.999, 2.0]
-    for i in range(199):
+    for i in range(299):
         assert rule.reason is None
         rule.finish(latencies[i % 3])
     rule.finish(0.99)
-    for _ in range(200):
+    for _ in range(300):
         assert rule.reason is None
         rule.finish(None)
-    assert rule.reason == "no improvement in 200 trials"
+    assert rule.reason == "no improvement in 300 trials"
 
 
 def test_patience_grows_with_the_number_of_trials() -> None:
