@@ -71,7 +71,7 @@ class Settings:
     branch_share: float = 0.5
     n_niches: int = 6
     niche_distance: float = 1 / 3
-    niche_patience: int = 10
+    niche_patience: int = 20
     radius: float = 0.3
     kept_share: float = 0.5
     batch_size: int = 5
