@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from optuna_lfbo.helion._task import RejectedError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -80,9 +82,19 @@ class Starts:
                 self._left.rotate(random.randrange(len(self._left)))
             configuration = self._left.popleft()
             is_known = ledger.outcome(configuration) or ledger.claimant(configuration) is not None
-            if not is_known and (params := self._task.params_of_start(configuration)) is not None:
-                return Start(configuration, params)
+            if not is_known and (start := self._start(configuration)) is not None:
+                return start
         return None
+
+    def _start(self, configuration: Configuration) -> Start | None:
+        """None for one that no trial can have, or that is not worth compiling."""
+        if (params := self._task.params_of_start(configuration)) is None:
+            return None
+        try:
+            self._task.configuration(params)
+        except RejectedError:
+            return None
+        return Start(configuration, params)
 
     def put_back(self, start: Start) -> None:
         """Have one that no trial has been given after all."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import helion
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -71,3 +72,13 @@ def test_what_another_program_noted_is_not_believed(noted: Any) -> None:
     study._storage.set_study_system_attr(study._study_id, "lfbo:starts", noted)
     starts = Starts(task_of(pallas(matmul), ARGS), study)
     assert starts.next(Ledger(), has_company=False) is None
+
+
+def test_those_that_the_kernel_excludes_cost_no_trial() -> None:
+    def narrow(config: helion.Config) -> helion.Config | None:
+        return config if config["block_sizes"][0] == 16 else None
+
+    kernel = pallas(matmul, autotune_config_filter=narrow)
+    study = tune(kernel, ARGS, seed=SEED, n_trials=18).study
+    assert started(study)
+    assert all(config["block_sizes"][0] == 16 for config in started(study))
