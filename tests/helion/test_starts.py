@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import helion
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -17,6 +16,7 @@ from optuna_lfbo.helion._starts import Starts, plan_starts
 from tests.kernels.suite import matmul, pallas, tensors
 
 if TYPE_CHECKING:
+    import helion
     from optuna.trial import FrozenTrial
 
 ARGS = tensors((32, 128), (128, 128))
