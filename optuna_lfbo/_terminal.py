@@ -47,9 +47,11 @@ class StatusLine:
         """Take the terminal, if there is one."""
         if self._show and self._stack.enter_context(_claimed(sys.stderr)):
             self._bar = tqdm(bar_format="{desc}", dynamic_ncols=True)
-            self._stack.enter_context(_logging_through(tqdm))
         elif self._show:
             self._due = time.monotonic() + _REPEAT_S
+        if self._show:
+            # Not by tqdm, which writes a line and its end one after the other, so that another
+            # process may come between them and wipe it out. The next update shows the bar again.
             self._stack.enter_context(whole_lines())
         return self
 
@@ -78,7 +80,10 @@ class StatusLine:
 
 def whole_lines() -> contextlib.AbstractContextManager[None]:
     """Let Optuna's log keep to lines of its own, although another process keeps one up to date."""
-    return _logging_through(_Lines)
+    redirected: contextlib.AbstractContextManager[None] = logging_redirect_tqdm(
+        [logging.getLogger("optuna")], tqdm_class=_Lines
+    )
+    return redirected
 
 
 class _Lines:
@@ -108,11 +113,3 @@ def _claimed(stream: IO[str]) -> Iterator[bool]:
         yield False
     finally:
         os.close(terminal)
-
-
-def _logging_through(writer: Any) -> contextlib.AbstractContextManager[None]:
-    """Let Optuna's log write its lines by ``writer.write``."""
-    redirected: contextlib.AbstractContextManager[None] = logging_redirect_tqdm(
-        [logging.getLogger("optuna")], tqdm_class=writer
-    )
-    return redirected
