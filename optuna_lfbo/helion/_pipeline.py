@@ -6,7 +6,6 @@ import contextlib
 import functools
 import itertools
 import math
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,8 @@ from optuna.trial import TrialState
 from optuna_lfbo.helion._crew import Threads
 from optuna_lfbo.helion._interrupt import noted_interrupts
 from optuna_lfbo.helion._ledger import Ledger, has_outcome
-from optuna_lfbo.helion._outcome import FAILED_STATUSES, Outcome, one_line
+from optuna_lfbo.helion._lost import LostTrials
+from optuna_lfbo.helion._outcome import Outcome
 from optuna_lfbo.helion._study import best_latency
 from optuna_lfbo.helion._tuning_storage import tuning_study
 
@@ -38,12 +38,8 @@ if TYPE_CHECKING:
 _WAITING_SHARE = 0.5
 """Trials in flight beyond those that compile, as a share of them."""
 _POLL_S = 0.5
-_BURIAL_S = 2.0
-"""Seconds between two looks for trials whose worker is dead."""
 _ABANDONED = "tuning ended before it was measured"
 _MOST_ASKS = 4
-_ATTEMPTS = 3
-"""A configuration that has been lost so often with its worker is not tried again."""
 
 _logger = optuna.logging.get_logger(f"optuna.{__name__}")
 
@@ -100,13 +96,13 @@ class Pipeline:
         self._starts = starts
         self._told = told
         self._ledger = Ledger(members.me.since)
+        self._lost = LostTrials(task, self._study, self._storage, members)
         self._capacity = engine.n_compilers + max(2, int(_WAITING_SHARE * engine.n_compilers))
         self._crew: Crew = crew or Threads(self._capacity)
         self._in_flight: dict[Future[Outcome], _Flight] = {}
         self._followers: list[_Flight] = []
         self._best_ms = best_latency(study)
         self._n_observed = 0
-        self._buried_at = -math.inf
         self.asking_s = 0.0
 
     def run(self, progress: Progress) -> str:
@@ -254,18 +250,7 @@ class Pipeline:
         """Take note of what all workers have done."""
         self._ledger.read(trials)
         self._count()
-        if time.monotonic() - self._buried_at > _BURIAL_S:
-            self._bury_all([*self._members.lost(self._ledger.running), *self._ghosts()])
-            self._buried_at = time.monotonic()
-
-    def _ghosts(self) -> list[FrozenTrial]:
-        """Trials made twice, when the storage did so but could not answer any more."""
-        return [
-            trial
-            for trial in self._ledger.running
-            if trial.user_attrs.get("worker") == self._members.name
-            and not self._storage.is_own(trial)
-        ]
+        self._lost.bury(self._ledger.running)
 
     def _count(self) -> None:
         """Bring what depends on the outcomes of all workers up to date."""
@@ -323,39 +308,6 @@ class Pipeline:
         )
         self._study.add_trial(again)
         return again
-
-    def _bury_all(self, lost: Sequence[FrozenTrial]) -> None:
-        """Fail trials whose worker is dead; their configurations get another turn."""
-        numbers = {trial.number for trial in lost}
-        alive = [trial for trial in self._ledger.running if trial.number not in numbers]
-        # One that waits for the outcome of a lost trial takes its place.
-        taken = [trial.user_attrs.get("config") for trial in alive]
-        for trial in lost:
-            if self._has_buried(trial) and trial.user_attrs.get("config") not in taken:
-                self._try_again(trial)
-
-    def _has_buried(self, trial: FrozenTrial) -> bool:
-        worker = one_line(str(trial.user_attrs.get("worker", "unknown")))
-        now = self._storage.get_trial(trial._trial_id)
-        if now.user_attrs.get("worker") != trial.user_attrs.get("worker"):
-            return False  # It has been given a name just now.
-        try:
-            # One that died while it told of a failure has told enough.
-            if trial.user_attrs.get("status") not in FAILED_STATUSES:
-                self._storage.set_trial_user_attr(
-                    trial._trial_id, "error", f"its worker was lost: {worker}"
-                )
-            self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-        except UpdateFinishedTrialError:  # Somebody else has done it, or it is alive after all.
-            return False
-        _logger.warning(f"Trial {trial.number} was lost with its worker {worker}.")
-        return True
-
-    def _try_again(self, trial: FrozenTrial) -> None:
-        attempt = trial.user_attrs.get("attempt", 1)
-        configuration, origin = (trial.user_attrs.get(name) for name in ("config", "origin"))
-        if isinstance(configuration, dict) and isinstance(attempt, int) and attempt < _ATTEMPTS:
-            self._task.enqueue(self._study, [configuration], origin, attempt + 1)
 
     def _abandon(self) -> None:
         """Fail the trials that are not told, without a status: their turn may come again."""
