@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import optuna
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
-    import pytest
     from xdist.remote import Producer
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -39,6 +40,13 @@ SHARING = (
     "tests/helion/test_faults.py",
 )
 BY_PARAMETERS = "tests/helion/test_every_kernel.py"
+
+
+@pytest.fixture(autouse=True)
+def brief_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interpreted kernels are slow enough to spend many seconds of a final comparison."""
+    if "optuna_lfbo.helion._final" in sys.modules:
+        monkeypatch.setattr("optuna_lfbo.helion._final._BUDGET_MS", 100.0)
 
 
 class Scheduler(LoadScopeScheduling):

@@ -51,10 +51,7 @@ def measured(storage: str) -> list[optuna.trial.FrozenTrial]:
 
 
 def test_a_run_is_interrupted_resumed_shown_and_exported(
-    storage: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    storage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [sys.executable, "-m", "optuna_lfbo.cli", "tune", *ADDING, "--storage", storage]
     with terminal() as screen:
@@ -77,7 +74,6 @@ def test_a_run_is_interrupted_resumed_shown_and_exported(
     best = min(trial.value for trial in kept if trial.value is not None)
     assert f"best:     {best:.4g} ms" in printed
 
-    monkeypatch.setattr("optuna_lfbo.helion._final._BUDGET_MS", 100.0)
     assert main(["tune", *ADDING, "--storage", storage, "--trials", "1"]) == 0
     assert "stopped:  1 trials" in capsys.readouterr().out
     assert len(measured(storage)) >= len(kept)
