@@ -45,7 +45,7 @@ def pick_batch(
     Args:
         model: Predicts the scores.
         pending: Rows of running trials, shape ``(p, d)``.
-        candidates: Rows, shape ``(m, d)``.
+        candidates: Rows, at least one, shape ``(m, d)``.
         goal: Score to improve on; a pending trial or a pick that is better takes its place.
         n_picks: How many to pick, or all if there are fewer.
 
@@ -54,25 +54,31 @@ def pick_batch(
     """
     rows = np.concatenate([pending, candidates])
     mean, variance, factors = model.posterior(rows)
-    covariance = model.kernel(rows, rows) - factors.T @ factors
+
+    def covariance(some: slice) -> Array:
+        """Posterior covariance of some rows with all, shape ``(k, n)``."""
+        return model.kernel(rows[some], rows) - factors[:, some].T @ factors
+
     n_pending, lowest = len(pending), min([goal, *mean[: len(pending)]])
+    # What is believed takes the sum of the squares of its column from a row's variance.
+    steps = np.empty((0, len(rows)))
     if n_pending:
-        noisy = covariance[:n_pending, :n_pending] + model.noise * np.eye(n_pending)
-        cholesky = np.linalg.cholesky(noisy)
-        steps = solve_triangular(cholesky, covariance[:n_pending], lower=True)
-        covariance -= steps.T @ steps
+        of_pending = covariance(slice(n_pending))
+        noisy = of_pending[:, :n_pending] + model.noise * np.eye(n_pending)
+        steps = solve_triangular(np.linalg.cholesky(noisy), of_pending, lower=True)
         variance = np.maximum(variance - (steps**2).sum(axis=0), _LEAST_VARIANCE)
     picks: list[int] = []
-    for _ in range(min(n_picks, len(candidates))):
+    while True:
         value = log_expected_improvement(mean[n_pending:], variance[n_pending:], lowest)
         value[picks] = -np.inf
         picks.append(int(np.argmax(value)))
+        if len(picks) == min(n_picks, len(candidates)):
+            return picks
         i = n_pending + picks[-1]
-        step = covariance[:, i] / np.sqrt(variance[i] + model.noise)
-        covariance -= np.outer(step, step)
-        variance = np.maximum(variance - step**2, _LEAST_VARIANCE)
+        column = covariance(slice(i, i + 1))[0] - steps[:, i] @ steps
+        steps = np.vstack([steps, column / np.sqrt(variance[i] + model.noise)])
+        variance = np.maximum(variance - steps[-1] ** 2, _LEAST_VARIANCE)
         lowest = min(lowest, mean[i])
-    return picks
 
 
 def farthest(candidates: Array, taken: Array, periods: Array) -> int:

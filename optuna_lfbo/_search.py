@@ -54,8 +54,10 @@ class Settings:
             other ranking.
         radius: Largest step of a move, as a share of an ordered axis.
         kept_share: Share of the candidates that pass the forest's filter.
-        batch_size: Picks of a ranking.
-        refit_growth: Share of new trials after which the models are fitted anew.
+        batch_size: Picks of a ranking while other trials are running, else one.
+        refit_growth: Share of new trials after which the models are fitted anew, while other
+            trials are running: then an ask must not take long.
+        refit_growth_alone: The same while none is.
         n_kernel_trials: Trials that the model of ranks sees at most.
         n_kernel_steps: Steps of its hyperparameter search, from where the last one ended.
         n_startup_candidates: Random configurations from which the farthest is taken.
@@ -67,7 +69,7 @@ class Settings:
     n_trees: int = N_TREES
     n_best: int = 3
     n_moves: int = 500
-    n_random: int = 100
+    n_random: int = 500
     branch_share: float = 0.5
     n_niches: int = 6
     niche_distance: float = 1 / 3
@@ -76,6 +78,7 @@ class Settings:
     kept_share: float = 0.5
     batch_size: int = 5
     refit_growth: float = 0.06
+    refit_growth_alone: float = 0.02
     n_kernel_trials: int = 200
     n_kernel_steps: int = 3
     n_startup_candidates: int = 32
@@ -159,7 +162,8 @@ class Search:
 
     def _best_move(self, pending: Array, blocked: Tried, rng: np.random.Generator) -> Array | None:
         """The best of the ranked candidates that is still untried."""
-        forest, model = self._up_to_date_models(rng)
+        alone = len(pending) == 0
+        forest, model = self._up_to_date_models(alone, rng)
         row = self._queued(blocked)
         if row is None:
             start = self._start(rng)
@@ -170,7 +174,8 @@ class Search:
             if len(candidates) == 0:
                 return None
             running, seen = map(self._conditions.without_absent, (pending, candidates))
-            picks = pick_batch(model, running, seen, goal, self._settings.batch_size)
+            n_picks = 1 if alone else self._settings.batch_size
+            picks = pick_batch(model, running, seen, goal, n_picks)
             self._queue.extend(candidates[i] for i in picks)
             row = self._queued(blocked)
         return row
@@ -183,7 +188,9 @@ class Search:
                 return row
         return None
 
-    def _up_to_date_models(self, rng: np.random.Generator) -> tuple[Forest, RankModel]:
+    def _up_to_date_models(
+        self, alone: bool, rng: np.random.Generator
+    ) -> tuple[Forest, RankModel]:
         """Both models, fitted anew when enough trials have finished since the last fit."""
         s = self._settings
         losses = self._table.losses
@@ -191,8 +198,9 @@ class Search:
         if best < self._best:
             self._queue.clear()
             self._best = best
-        growth = len(losses) - self._n_fitted
-        if self._models is None or growth >= max(1.0, s.refit_growth * len(losses)):
+        n_new = len(losses) - self._n_fitted
+        growth = s.refit_growth_alone if alone else s.refit_growth
+        if self._models is None or n_new >= max(1.0, growth * len(losses)):
             self._models = self._fitted_models(rng)
             self._n_fitted = len(losses)
             self._queue.clear()
