@@ -73,6 +73,7 @@ class Table:
         losses: Values to minimise, infinite for failed and pruned trials, shape ``(n,)``.
         tried: Configurations that need no second trial.
         has_success: Whether any loss is finite.
+        n_vain: Trials that began when the best one had finished, and are not better.
     """
 
     def __init__(
@@ -83,6 +84,9 @@ class Table:
         self.tried = Tried(len(space.axes))
         self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
         self.has_success = False
+        self.n_vain = 0
+        self._best: FrozenTrial | None = None
+        self._best_loss = math.inf
         self._n_seen = 0
         self._n_rows = 0
         self._buffer = np.empty((64, len(space.axes) + 1))
@@ -93,7 +97,9 @@ class Table:
             row = encode_params(self.space, trial.params, trial.distributions)
             if not np.isnan(row).all():
                 row = self._representatives.of_row(row)
-                self._append(row, self._loss(trial))
+                loss = self._loss(trial)
+                self._append(row, loss)
+                self._compare(trial, loss)
                 if trial.params.keys() <= self.space.distributions.keys():
                     self.tried.add(row, whole=trial.state == TrialState.COMPLETE)
         self._n_seen = len(history.finished)
@@ -117,11 +123,23 @@ class Table:
         self._n_rows += 1
         self.has_success |= math.isfinite(loss)
 
+    def _compare(self, trial: FrozenTrial, loss: float) -> None:
+        if loss < self._best_loss:
+            self._best, self._best_loss, self.n_vain = trial, loss, 0
+        elif self._best is not None and _follows(trial, self._best):
+            self.n_vain += 1
+
     def _loss(self, trial: FrozenTrial) -> float:
         if trial.state != TrialState.COMPLETE or trial.value is None:
             return math.inf
         loss = self._sign * trial.value
         return loss if math.isfinite(loss) else math.inf
+
+
+def _follows(trial: FrozenTrial, other: FrozenTrial) -> bool:
+    """Whether a trial began when another one had finished, or it is not known."""
+    began, ended = trial.datetime_start, other.datetime_complete
+    return began is None or ended is None or began >= ended
 
 
 class Tried:

@@ -239,8 +239,8 @@ class Search:
         """
         listed = [j for j, axis in enumerate(self.space.axes) if axis.is_listed]
         rows, losses = self._table.rows[:, listed], self._table.losses
-        n_vain = len(losses) - 1 - int(np.argmin(losses))
-        if rng.random() >= 1.0 - self._settings.niche_patience / max(n_vain, 1):
+        n_vain = max(self._table.n_vain, 1)
+        if rng.random() >= 1.0 - self._settings.niche_patience / n_vain:
             return None
         distance = max(2, math.ceil(self._settings.niche_distance * len(listed)))
         centres = select_incumbents(rows, losses, self._settings.n_niches, distance)
