@@ -59,7 +59,8 @@ class Settings:
             trials are running: then an ask must not take long.
         refit_growth_alone: The same while none is.
         n_kernel_trials: Trials that the model of ranks sees at most.
-        n_kernel_steps: Steps of its hyperparameter search, from where the last one ended.
+        n_kernel_steps: Steps of its hyperparameter search, from where the last one ended, at
+            least and at most; between these, one for every other new trial.
         n_startup_candidates: Random configurations from which the farthest is taken.
         n_representatives: Untried representatives that a ranking chooses from.
     """
@@ -80,7 +81,7 @@ class Settings:
     refit_growth: float = 0.06
     refit_growth_alone: float = 0.02
     n_kernel_trials: int = 200
-    n_kernel_steps: int = 3
+    n_kernel_steps: tuple[int, int] = (3, 12)
     n_startup_candidates: int = 32
     n_representatives: int = 16
 
@@ -215,7 +216,9 @@ class Search:
         forest = Forest(self.space.features(rows), labels, seed, s.n_trees, self._classifier)
         start = self._models[1].hyperparameters if self._models else None
         some = _telling(losses, s.n_kernel_trials, rng)
-        model = RankModel(self.space, rows[some], losses[some], start, s.n_kernel_steps)
+        least, most = s.n_kernel_steps
+        n_steps = min(max(least, (len(losses) - self._n_fitted) // 2), most)
+        model = RankModel(self.space, rows[some], losses[some], start, n_steps)
         return forest, model
 
     def _start(self, rng: np.random.Generator) -> _Start:
