@@ -46,7 +46,7 @@ def pick_batch(
         model: Predicts the scores.
         pending: Rows of running trials, shape ``(p, d)``.
         candidates: Rows, at least one, shape ``(m, d)``.
-        goal: Score to improve on; a pending trial or a pick that is better takes its place.
+        goal: Score to improve on; a pick that is better takes its place.
         n_picks: How many to pick, or all if there are fewer.
 
     Returns:
@@ -59,7 +59,7 @@ def pick_batch(
         """Posterior covariance of some rows with all, shape ``(k, n)``."""
         return model.kernel(rows[some], rows) - factors[:, some].T @ factors
 
-    n_pending, lowest = len(pending), min([goal, *mean[: len(pending)]])
+    n_pending, lowest = len(pending), goal
     # What is believed takes the sum of the squares of its column from a row's variance.
     steps = np.empty((0, len(rows)))
     if n_pending:

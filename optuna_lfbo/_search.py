@@ -16,7 +16,8 @@ from optuna_lfbo._history import Table, Tried, pending_rows
 from optuna_lfbo._kernel import RankModel
 from optuna_lfbo._labels import label
 from optuna_lfbo._model import Forest
-from optuna_lfbo._moves import n_changes, propose, select_incumbents
+from optuna_lfbo._moves import propose, select_incumbents
+from optuna_lfbo._niches import draw_niche
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from optuna_lfbo._canonical import Canonical
     from optuna_lfbo._history import History
+    from optuna_lfbo._niches import Niche
     from optuna_lfbo._space import Array, Space
 
     Constraint: TypeAlias = Callable[[dict[str, Any]], bool]
@@ -94,11 +96,13 @@ class _Start:
         incumbents: The best configurations there, shape ``(k, d)``.
         fixed: Positions to keep to, ``NaN`` where any is good, shape ``(d,)``.
         is_niche: Whether it is not where the best trial is.
+        rivals: Running trials there, shape ``(p, d)``.
     """
 
     incumbents: Array
     fixed: Array
     is_niche: bool
+    rivals: Array
 
 
 class Search:
@@ -167,7 +171,7 @@ class Search:
         forest, model = self._up_to_date_models(alone, rng)
         row = self._queued(blocked)
         if row is None:
-            start = self._start(rng)
+            start = self._start(pending, rng)
             goal = self._goal(model, start)
             candidates = self._candidates(start, forest, blocked, rng)
             if self._representatives.are_given and len(candidates):
@@ -221,36 +225,30 @@ class Search:
         model = RankModel(self.space, rows[some], losses[some], start, n_steps)
         return forest, model
 
-    def _start(self, rng: np.random.Generator) -> _Start:
+    def _start(self, pending: Array, rng: np.random.Generator) -> _Start:
         """Where the moves of a ranking start from."""
         fixed = self._branch(rng)
         rows, losses = self._table.rows, self._table.losses
         niche = self._niche(rng) if np.isnan(fixed).all() else None
-        here = ~(rows != fixed)[:, ~np.isnan(fixed)].any(axis=1) if niche is None else niche
+        if niche is None:
+            here, rivals = ~(rows != fixed)[:, ~np.isnan(fixed)].any(axis=1), pending
+        else:
+            here, rivals = niche.has(rows), pending[niche.has(pending)]
         distance = min(2, len(self.space.axes))
         best = select_incumbents(rows[here], losses[here], self._settings.n_best, distance)
-        return _Start(self.space.complete(best, rng), fixed, is_niche=niche is not None)
+        return _Start(self.space.complete(best, rng), fixed, niche is not None, rivals)
 
-    def _niche(self, rng: np.random.Generator) -> NDArray[np.bool_] | None:
-        """The trials around a good configuration that is far from the best, shape ``(n,)``.
+    def _niche(self, rng: np.random.Generator) -> Niche | None:
+        """Surroundings to search in place of those of the best trial, if any.
 
         The longer the best has not been beaten, the more rankings go elsewhere: what its
         surroundings have to give is found by then, and another place may have more.
-
-        Returns:
-            None for the surroundings of the best.
         """
-        listed = [j for j, axis in enumerate(self.space.axes) if axis.is_listed]
-        rows, losses = self._table.rows[:, listed], self._table.losses
-        n_vain = max(self._table.n_vain, 1)
-        if rng.random() >= 1.0 - self._settings.niche_patience / n_vain:
+        s = self._settings
+        if rng.random() >= 1.0 - s.niche_patience / max(self._table.n_vain, 1):
             return None
-        distance = max(2, math.ceil(self._settings.niche_distance * len(listed)))
-        centres = select_incumbents(rows, losses, self._settings.n_niches, distance)
-        if len(centres) < 2:
-            return None
-        nearest = np.argmin([n_changes(rows, centre) for centre in centres], axis=0)
-        return np.asarray(nearest == rng.integers(1, len(centres)))
+        rows, losses = self._table.rows, self._table.losses
+        return draw_niche(self.space, rows, losses, s.n_niches, s.niche_distance, rng)
 
     def _candidates(
         self, start: _Start, forest: Forest, blocked: Tried, rng: np.random.Generator
@@ -289,11 +287,11 @@ class Search:
         return fixed
 
     def _goal(self, model: RankModel, start: _Start) -> float:
-        """Score to improve on: that of the best trial, or of the best in a niche."""
-        if not start.is_niche:
-            return model.best
-        known = self._conditions.without_absent(start.incumbents)
-        return float(model.posterior(known).mean.min())
+        """Score to improve on: that of the best there, be it expected of a running trial."""
+        rows = [start.rivals, start.incumbents] if start.is_niche else [start.rivals]
+        known = self._conditions.without_absent(np.concatenate(rows))
+        best = math.inf if start.is_niche else model.best
+        return float(min([best, *model.posterior(known).mean]))
 
     def _represented(
         self, model: RankModel, goal: float, candidates: Array, blocked: Tried
