@@ -49,6 +49,8 @@ class Settings:
         n_best: Best configurations that moves start from.
         n_moves: Moves from them, in a ranking.
         n_random: Random configurations among the candidates.
+        n_random_listed: The same where the values of all parameters are listed. Then they share
+            values with the trials; otherwise they lie far from these, where all is uncertain.
         branch_share: Share of the rankings in a conditional space that keep to one branch.
         n_niches: Good configurations far from one another whose surroundings are searched.
         niche_distance: How far, as a share of the listed parameters.
@@ -72,7 +74,8 @@ class Settings:
     n_trees: int = N_TREES
     n_best: int = 3
     n_moves: int = 500
-    n_random: int = 500
+    n_random: int = 100
+    n_random_listed: int = 500
     branch_share: float = 0.5
     n_niches: int = 6
     niche_distance: float = 1 / 3
@@ -257,8 +260,9 @@ class Search:
         s = self._settings
         n_moves = s.n_moves if len(start.incumbents) else 0
         moves = propose(self.space, start.incumbents, n_moves, s.radius, rng)
-        n_random = 0 if start.is_niche else s.n_random
-        anywhere = np.concatenate([moves, self.space.sample(rng, n_random)])
+        n_random = s.n_random_listed if self.space.is_listed else s.n_random
+        elsewhere = self.space.sample(rng, 0 if start.is_niche else n_random)
+        anywhere = np.concatenate([moves, elsewhere])
         candidates = self._open(np.where(np.isnan(start.fixed), anywhere, start.fixed), blocked)
         if len(candidates) == 0:  # the branch or the niche is exhausted
             candidates = self._open(self.space.sample(rng, s.n_moves), blocked)

@@ -195,6 +195,11 @@ class Space:
         sizes = [axis.size for axis in self.axes]
         return None if None in sizes else math.prod(s for s in sizes if s is not None)
 
+    @cached_property
+    def is_listed(self) -> bool:
+        """Whether the values of every parameter are few enough to be told apart one by one."""
+        return all(axis.is_listed for axis in self.axes)
+
     def encode(self, params: Mapping[str, Any]) -> Array:
         """Row of shape ``(d,)`` of a trial's parameters."""
         return np.array(
