@@ -58,10 +58,9 @@ class Settings:
             other ranking.
         radius: Largest step of a move, as a share of an ordered axis.
         kept_share: Share of the candidates that pass the forest's filter.
-        batch_size: Picks of a ranking while other trials are running, else one.
-        refit_growth: Share of new trials after which the models are fitted anew, while other
-            trials are running: then an ask must not take long.
-        refit_growth_alone: The same while none is.
+        batch_size: Picks of a ranking.
+        refit_growth: Share of new trials after which the models are fitted anew.
+        refit_growth_alone: The same where each pick has a ranking of its own.
         n_kernel_trials: Trials that the model of ranks sees at most.
         n_kernel_steps: Steps of its hyperparameter search, from where the last one ended, at
             least and at most; between these, one for every other new trial.
@@ -170,7 +169,9 @@ class Search:
 
     def _best_move(self, pending: Array, blocked: Tried, rng: np.random.Generator) -> Array | None:
         """The best of the ranked candidates that is still untried."""
-        alone = len(pending) == 0
+        # While other trials are running, an ask must not take long, and without lists of values
+        # more effort was measured to gain nothing.
+        alone = len(pending) == 0 and self.space.is_listed
         forest, model = self._up_to_date_models(alone, rng)
         row = self._queued(blocked)
         if row is None:
@@ -295,7 +296,7 @@ class Search:
         rows = [start.rivals, start.incumbents] if start.is_niche else [start.rivals]
         known = self._conditions.without_absent(np.concatenate(rows))
         best = math.inf if start.is_niche else model.best
-        return float(min([best, *model.posterior(known).mean]))
+        return best if len(known) == 0 else min(best, float(model.posterior(known).mean.min()))
 
     def _represented(
         self, model: RankModel, goal: float, candidates: Array, blocked: Tried
