@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, Phase, settings
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from xdist.remote import Producer
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -43,19 +45,18 @@ TOGETHER = (
     "tests/reliability/test_signals.py",
     "tests/reliability/test_storms.py",
 )
-SHARING = (
-    # What their tests share takes long to make.
-    "tests/helion/test_coverage.py",
-    "tests/helion/test_faults.py",
-)
+SHARING = "tests/helion/test_coverage.py"
+"""What its tests share takes long to make."""
 BY_PARAMETERS = "tests/helion/test_every_kernel.py"
 
 
-@pytest.fixture(autouse=True)
-def brief_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def brief_comparison() -> Iterator[None]:
     """Interpreted kernels are slow enough to spend many seconds of a final comparison."""
-    if "optuna_lfbo.helion._final" in sys.modules:
-        monkeypatch.setattr("optuna_lfbo.helion._final._BUDGET_MS", 100.0)
+    with pytest.MonkeyPatch.context() as patch:
+        if "optuna_lfbo.helion._final" in sys.modules:
+            patch.setattr("optuna_lfbo.helion._final._BUDGET_MS", 100.0)
+        yield
 
 
 class Scheduler(LoadScopeScheduling):
@@ -68,7 +69,7 @@ class Scheduler(LoadScopeScheduling):
         module, _, test = nodeid.partition("::")
         if module in TOGETHER:
             return "together"
-        if module in SHARING:
+        if module == SHARING:
             return module
         return test.partition("[")[2] if module == BY_PARAMETERS else nodeid
 
