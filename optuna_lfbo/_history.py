@@ -139,7 +139,8 @@ class Table:
 def _follows(trial: FrozenTrial, other: FrozenTrial) -> bool:
     """Whether a trial began when another one had finished, or it is not known."""
     began, ended = trial.datetime_start, other.datetime_complete
-    return began is None or ended is None or began >= ended
+    # What another program has stored may have a time zone.
+    return began is None or ended is None or began.timestamp() >= ended.timestamp()
 
 
 class Tried:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import optuna
 from optuna.distributions import FloatDistribution
 from optuna.study import StudyDirection
@@ -33,3 +35,16 @@ def test_what_ran_beside_the_best_trial_was_not_in_vain() -> None:
     assert n_vain(study) == 2
     study.tell(study.ask(DISTRIBUTIONS), 0.5)
     assert n_vain(study) == 0
+
+
+def test_times_may_have_a_zone() -> None:
+    study = optuna.create_study()
+    for value in (1.0, 2.0):
+        trial = optuna.trial.create_trial(
+            value=value, params={"x": 0.5}, distributions=DISTRIBUTIONS
+        )
+        if value == 2.0:
+            trial.datetime_start = datetime.datetime.now(datetime.timezone.utc)
+            trial.datetime_complete = datetime.datetime.now(datetime.timezone.utc)
+        study.add_trial(trial)
+    assert n_vain(study) == 1
