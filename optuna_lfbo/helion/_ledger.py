@@ -118,8 +118,9 @@ class Ledger:
         if not (isinstance(config, dict) and has_outcome(trial)):
             return
         if trial.state == TrialState.FAIL:
-            error = one_line(str(trial.user_attrs.get("error")))
-            outcome = Outcome(cast("FailedStatus", status), error=error)
+            error = trial.user_attrs.get("error")
+            reason = None if error is None else one_line(str(error))
+            outcome = Outcome(cast("FailedStatus", status), error=reason)
         else:
             first_look = bool(trial.user_attrs.get("first_look"))
             outcome = Outcome("ok", trial.value, first_look=first_look)

@@ -57,8 +57,9 @@ class LostTrials:
         # One that waits for the outcome of a lost trial takes its place.
         taken = [t.user_attrs.get("config") for t in running if t.number not in numbers]
         for trial in lost:
-            if self._has_buried(trial) and trial.user_attrs.get("config") not in taken:
-                self._try_again(trial)
+            buried = self._buried(trial)
+            if buried is not None and buried.user_attrs.get("config") not in taken:
+                self._try_again(buried)
         self._looked_at = time.monotonic()
 
     def _is_ghost(self, trial: FrozenTrial) -> bool:
@@ -66,22 +67,24 @@ class LostTrials:
         is_named = trial.user_attrs.get("worker") == self._members.name
         return is_named and not self._storage.is_own(trial)
 
-    def _has_buried(self, trial: FrozenTrial) -> bool:
+    def _buried(self, trial: FrozenTrial) -> FrozenTrial | None:
+        """Fail a trial; return it if its configuration has no outcome by that."""
         worker = one_line(str(trial.user_attrs.get("worker", "unknown")))
         now = self._storage.get_trial(trial._trial_id)
         if now.user_attrs.get("worker") != trial.user_attrs.get("worker"):
-            return False  # It has been given a name just now.
+            return None  # It has been given a name just now.
+        # One that died while it told of a failure has told enough.
+        is_told = now.user_attrs.get("status") in FAILED_STATUSES
         try:
-            # One that died while it told of a failure has told enough.
-            if trial.user_attrs.get("status") not in FAILED_STATUSES:
+            if not is_told:
                 self._storage.set_trial_user_attr(
                     trial._trial_id, "error", f"its worker was lost: {worker}"
                 )
             self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         except UpdateFinishedTrialError:  # Somebody else has done it, or it is alive after all.
-            return False
+            return None
         _logger.warning(f"Trial {trial.number} was lost with its worker {worker}.")
-        return True
+        return None if is_told else now
 
     def _try_again(self, trial: FrozenTrial) -> None:
         attempt = trial.user_attrs.get("attempt", 1)

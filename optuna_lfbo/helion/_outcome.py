@@ -52,8 +52,8 @@ class Outcome:
         return f"{self.status}{value}{reason}"
 
     def attributes(self) -> dict[str, str | float | bool | list[float]]:
-        """Return what a trial records of it."""
-        attributes: dict[str, str | float | bool | list[float]] = {"status": self.status}
+        """Return what a trial records of it, the status last: a trial that has it is whole."""
+        attributes: dict[str, str | float | bool | list[float]] = {}
         if self.error is not None:
             attributes["error"] = self.error
         if self.first_look:
@@ -62,6 +62,7 @@ class Outcome:
             attributes["latencies_ms"] = list(self.latencies_ms)
         attributes["compile_s"] = round(self.compile_s, 4)
         attributes["measure_s"] = round(self.measure_s, 4)
+        attributes["status"] = self.status
         return attributes
 
 

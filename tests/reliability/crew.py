@@ -246,7 +246,9 @@ class Crew:
                     outcomes[trial.params["v"]].add((trial.value, trial.user_attrs.get("error")))
             else:
                 assert "lost" in trial.user_attrs["error"] or "ended" in trial.user_attrs["error"]
-        assert {v: len(found) for v, found in outcomes.items()} == dict.fromkeys(range(self.n), 1)
+        assert sorted(outcomes) == list(range(self.n))
+        doubtful = {v: found for v, found in outcomes.items() if len(found) > 1}
+        assert not doubtful, [(t, t.user_attrs) for t in trials if t.params.get("v") in doubtful]
 
 
 def _processes_in(folder: Path) -> list[psutil.Process]:
