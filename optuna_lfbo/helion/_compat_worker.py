@@ -44,7 +44,7 @@ from torch.utils._pytree import tree_leaves
 
 from optuna_lfbo.helion._fork_server import enter, start_server
 from optuna_lfbo.helion._lifeline import hold_on_to
-from optuna_lfbo.helion._packing import pack, unpack
+from optuna_lfbo.helion._packing import MODULE_PREFIX, KernelPickler, pack, unpack
 
 try:
     from helion.autotuner.benchmark_worker import BenchmarkWorkerUnkillable
@@ -88,6 +88,7 @@ __all__ = [
     "match_unrecoverable_runtime_error",
     "milliseconds",
     "milliseconds_interleaved",
+    "needs_kernel",
     "packed_kernel",
     "quiet",
     "serialize",
@@ -135,7 +136,7 @@ def packed_kernel(kernel: Kernel, *, whole: bool = False) -> bytes:
     """Serialize what code generation needs of a kernel; the ``whole`` has all settings."""
     named = {f.name: getattr(kernel.settings, f.name) for f in fields(kernel.settings) if f.init}
     settings = {name: value for name, value in named.items() if whole or not callable(value)}
-    return pack((kernel.fn, settings))
+    return pack((kernel.fn, settings), KernelPickler)
 
 
 def unpacked_kernel(packed: bytes) -> Kernel:
@@ -211,7 +212,20 @@ def compile_launch(kernel: Any, args: Sequence[object], kwargs: Mapping[str, obj
 
 def serialize(fn: CompiledFunction) -> SerializedCompiledFunction:
     """Return a compiled configuration as generated source."""
-    return _serialize_compiled_fn(fn)
+    serialized = _serialize_compiled_fn(fn)
+    if hasattr(serialized, "source_modules"):  # Since Helion 1.5.
+        # It would run the whole file of the kernel for its global names.
+        serialized.source_modules = [
+            (name, file)
+            for name, file in serialized.source_modules
+            if not name.startswith(MODULE_PREFIX)
+        ]
+    return serialized
+
+
+def needs_kernel(source: SerializedCompiledFunction) -> bool:
+    """Whether generated source refers to global names of its kernel."""
+    return MODULE_PREFIX in source.source_code
 
 
 def load(source: SerializedCompiledFunction) -> CompiledFunction:

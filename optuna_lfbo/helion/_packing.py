@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import linecache
+import re
+import sys
 from collections import ChainMap
-from types import CodeType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from types import CodeType, ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import cloudpickle
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Reduced: TypeAlias = tuple[Callable[..., CodeType], tuple[Any, ...]]
+
+MODULE_PREFIX: Final = "_lfbo_module_of_"
+"""Of the names of modules that stand for those where kernels come from."""
 
 
 def _reduce(code: CodeType) -> Reduced:
@@ -45,6 +50,30 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     dispatch_table: ClassVar[Any] = ChainMap(
         {CodeType: _reduce}, cloudpickle.Pickler.dispatch_table
     )
+
+
+class _Namespace(dict[str, Any]):
+    """The global names of functions, which are those of a module where they arrive."""
+
+    def __reduce__(self) -> tuple[Callable[..., dict[str, Any]], tuple[dict[str, Any]]]:
+        return _namespace, (dict(self),)
+
+
+def _namespace(names: dict[str, Any]) -> dict[str, Any]:
+    original = names["__name__"].removeprefix(MODULE_PREFIX)
+    # The name of a submodule could not be imported without its packages.
+    name = MODULE_PREFIX + re.sub(r"\W", "_", original)
+    module = sys.modules.setdefault(name, ModuleType(name))
+    module.__dict__.update(names, __name__=name)
+    return module.__dict__
+
+
+class KernelPickler(Pickler):
+    """The same for kernels, whose global names Helion and its code look up in a module."""
+
+    def _function_getnewargs(self, func: Any) -> Any:
+        self.globals_ref.setdefault(id(func.__globals__), _Namespace())
+        return super()._function_getnewargs(func)
 
 
 def pack(value: object, pickler: type[Pickler] = Pickler) -> bytes:

@@ -23,9 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HelionBuilt:
-    """The code of one configuration."""
+    """The code of one configuration.
+
+    Attributes:
+        serialized: That code.
+        kernel: The packed kernel, if the code refers to its global names.
+    """
 
     serialized: compat.SerializedCompiledFunction
+    kernel: bytes | None
 
     @property
     def source(self) -> str:
@@ -35,6 +41,8 @@ class HelionBuilt:
 
     def load(self) -> Callable[..., object]:
         """Return the function to call with the kernel's arguments."""
+        if self.kernel is not None:
+            _unpacked(self.kernel)
         fn: Callable[..., object] = compat.load(self.serialized)
         return fn
 
@@ -66,7 +74,9 @@ class HelionProgram:
             # compiled there, when it launches.
             with contextlib.suppress(DataDependentOutputException, DynamicOutputShapeException):
                 compat.compile_ahead(fn, args, mode)
-        return HelionBuilt(compat.serialize(fn))
+        serialized = compat.serialize(fn)
+        needed = compat.needs_kernel(serialized)
+        return HelionBuilt(serialized, self.kernel if needed else None)
 
 
 def program_of(kernel: Any, args: Sequence[object]) -> HelionProgram:
@@ -76,6 +86,11 @@ def program_of(kernel: Any, args: Sequence[object]) -> HelionProgram:
 
 @functools.cache
 def _bound(program: HelionProgram) -> tuple[Any, Sequence[object], Any]:
-    kernel = compat.unpacked_kernel(program.kernel)
+    kernel = _unpacked(program.kernel)
     args, mode = fake_args(program.outlines)
     return compat.bind(kernel, args), args, mode
+
+
+@functools.cache
+def _unpacked(kernel: bytes) -> Any:
+    return compat.unpacked_kernel(kernel)

@@ -12,6 +12,7 @@ import torch
 from optuna.trial import TrialState
 
 from optuna_lfbo.helion import KernelError, KernelSpace, tune
+from tests.kernels.global_names import scale
 from tests.kernels.suite import matmul, pallas, softmax, tensors
 
 if TYPE_CHECKING:
@@ -43,6 +44,13 @@ def test_tune_finds_a_config_and_keeps_a_study(tmp_path: Path) -> None:
     assert resumed.study.study_name == first.study.study_name
     assert len(resumed.study.trials) >= n_before + 2
     assert all(trial.state.is_finished() for trial in resumed.study.trials)
+
+
+def test_a_kernel_may_use_names_of_its_module() -> None:
+    (x,) = tensors((8, 128))
+    result = tune(scale, (x,), n_trials=3)
+    assert [trial.user_attrs["status"] for trial in result.study.trials[:2]] == ["ok", "ok"]
+    torch.testing.assert_close(pallas(scale.fn, config=result.config)(x), 6.0 * x)
 
 
 def test_the_seeds_come_first() -> None:
