@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from benchmarks.gpu.records import REBENCHMARK
-from benchmarks.gpu.retime import AT_QUICK, DEFAULT
+from benchmarks.gpu.retime import AT_QUICK, AT_STOP, DEFAULT
 from benchmarks.gpu.trajectory import seconds_until
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ class Results:
     def latency_by_quick(self, run: Run) -> float | None:
         """Returns the re-timed latency of what a run had when the quick search returned."""
         return self.latency_of(f"{run.job}/{AT_QUICK}")
+
+    def latency_by_stop(self, run: Run) -> float | None:
+        """Returns the re-timed latency of the best that a stopped run had measured."""
+        return self.latency_of(f"{run.job}/{AT_STOP}")
 
     def default_latency(self, kernel: str) -> float | None:
         """Returns the re-timed latency of Helion's default."""

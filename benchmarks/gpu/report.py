@@ -34,6 +34,7 @@ def report(raw: Sequence[Path], retimed: Sequence[Path]) -> str:
         "\n".join(f"{device}, {cores} cores; {text}." for device, cores, text in sorted(machines)),
         _section("Summary", _SUMMARY_NOTE, _summary(results)),
         _section("At the wall-clock of `quick`", _QUICK_NOTE, _at_quick(results)),
+        _section("Stopped", _STOPPED_NOTE, _stopped(results)),
         *(_section(f"`{kernel}`", None, _kernel(results, kernel)) for kernel in results.kernels),
         _section("Missing", None, _missing(results)),
     ]
@@ -50,6 +51,10 @@ _SUMMARY_NOTE = (
 _QUICK_NOTE = (
     "What `ours` would have returned when the `quick` search of the same seed returned, both "
     "timed again side by side."
+)
+_STOPPED_NOTE = (
+    "Runs whose time was over before they had a winner: the best that they had measured by then, "
+    "beside the winner of `ours` with the same seed, both timed again side by side."
 )
 
 
@@ -183,6 +188,22 @@ def _at_quick(results: Results) -> list[str]:
     if rows:
         rows.append(["geometric mean", *[""] * 5, _number(geometric_mean(ratios), ".3f")])
     header = ["kernel", "seed", "`quick`, s", "`ours`, s in all", "`quick`, ms", "`ours`, ms"]
+    return table([*header, "ratio"], rows)
+
+
+def _stopped(results: Results) -> list[str]:
+    header = ["kernel", "tuner", "seed", "stopped after, s", "`ours`, s", "ms", "`ours`, ms"]
+    rows = []
+    for run in results.failed.values():
+        ours = results.runs.get(run.job._replace(tuner="ours"))
+        latency = results.latency_by_stop(run)
+        if ours is None or latency is None:
+            continue
+        row = [f"`{run.kernel}`", f"`{run.tuner}`", str(run.seed), _number(run.seconds, ".1f")]
+        winner = results.latency(ours)
+        row += [_number(ours.seconds, ".1f"), _number(latency, ".5f"), _number(winner, ".5f")]
+        ratio = None if winner is None else winner / latency
+        rows.append([*row, _number(ratio, ".3f")])
     return table([*header, "ratio"], rows)
 
 

@@ -8,6 +8,7 @@ that rotates.
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 import statistics
@@ -34,6 +35,9 @@ DEFAULT = "default"
 
 AT_QUICK = "at_quick"
 """Ends the name of what a run would have returned when the quick search returned."""
+
+AT_STOP = "at_stop"
+"""Ends the name of the best that a run had measured when it was stopped."""
 
 TOLERANCE = 0.02
 """Largest relative error of a result in bfloat16."""
@@ -81,9 +85,11 @@ def _check_all(todo: Mapping[str, Sequence[Retimed]]) -> dict[str, list[Retimed]
 
 def candidates(runs: Iterable[Run]) -> dict[str, list[Retimed]]:
     """Returns for each kernel the distinct configurations, with the runs that they come from."""
-    finished = {run.job: run for run in runs if run.config is not None}
+    every = list(runs)
+    finished = {run.job: run for run in every if run.config is not None}
+    stopped = [run for run in every if run.config is None and best_at(run, math.inf) is not None]
     found: dict[str, dict[str, Retimed]] = {}
-    for kernel in dict.fromkeys(run.kernel for run in finished.values()):
+    for kernel in dict.fromkeys(run.kernel for run in (*finished.values(), *stopped)):
         found[kernel] = {"": Retimed([f"{kernel}/{DEFAULT}"], {})}
     for run in finished.values():
         _add(found[run.kernel], str(run.job), run.config)
@@ -92,6 +98,9 @@ def candidates(runs: Iterable[Run]) -> dict[str, list[Retimed]]:
             by_then = best_at(run, quick.seconds)
             if by_then is not None:
                 _add(found[run.kernel], f"{run.job}/{AT_QUICK}", by_then.config)
+    for run in stopped:
+        best = best_at(run, math.inf)
+        _add(found[run.kernel], f"{run.job}/{AT_STOP}", None if best is None else best.config)
     return {kernel: list(by_text.values()) for kernel, by_text in found.items()}
 
 

@@ -155,6 +155,18 @@ def test_the_report_shows_ratios_and_what_is_missing(tmp_path: Path) -> None:
     ]
 
 
+def test_a_stopped_run_counts_with_what_it_had(tmp_path: Path) -> None:
+    raw, timed = tmp_path / "raw.jsonl", tmp_path / "timed.jsonl"
+    stopped = run(tuner="lfbo_tree", seconds=80.0, config=None, error="stopped")
+    for one in (run(seconds=20.0), stopped):
+        records.append(raw, one)
+    records.append(
+        timed, retiming("matmul", {"matmul/ours/0": 0.9, "matmul/lfbo_tree/0/at_stop": 1.0})
+    )
+    row = cells(report([raw], [timed]), "Stopped", "`matmul`")
+    assert row[1:] == ["`lfbo_tree`", "0", "80.0", "20.0", "1.00000", "0.90000", "0.900"]
+
+
 def test_a_report_without_timings_shows_dashes(tmp_path: Path) -> None:
     raw = tmp_path / "raw.jsonl"
     records.append(raw, run())

@@ -24,6 +24,7 @@ def test_candidates_are_distinct_and_know_whose_they_are() -> None:
             run(tuner="lfbo_tree", curve=((3.0, 1.0),)),
             failed(tuner="pattern"),
             run("softmax", seed=3),
+            run("softmax", "lfbo_tree", config=None, error="stopped", curve=((1.0, 7.0),)),
         ]
     )
     assert found == {
@@ -36,6 +37,7 @@ def test_candidates_are_distinct_and_know_whose_they_are() -> None:
         "softmax": [
             Retimed(["softmax/default"], {}),
             Retimed(["softmax/ours/3"], {"x": 2.0}),
+            Retimed(["softmax/lfbo_tree/0/at_stop"], {"x": 7.0}),
         ],
     }
 
