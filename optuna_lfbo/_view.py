@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from optuna_lfbo._history import History, encode_params
 from optuna_lfbo._labels import label
 from optuna_lfbo._model import Forest
-from optuna_lfbo._search import N_TREES, QUANTILE
+from optuna_lfbo._settings import N_TREES, QUANTILE
 from optuna_lfbo._space import Space
 
 if TYPE_CHECKING:

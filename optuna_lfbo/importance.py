@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from optuna.importance import BaseImportanceEvaluator
 from optuna.logging import get_logger
 
-from optuna_lfbo._search import QUANTILE
+from optuna_lfbo._settings import QUANTILE
 from optuna_lfbo._view import ClassifierView
 
 if TYPE_CHECKING:

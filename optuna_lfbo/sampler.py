@@ -13,7 +13,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from threadpoolctl import ThreadpoolController
 
 from optuna_lfbo._history import RELATIVE_PARAMS_KEY, History
-from optuna_lfbo._search import QUANTILE, Search, Settings
+from optuna_lfbo._search import Search
+from optuna_lfbo._settings import QUANTILE, Settings
 from optuna_lfbo._space import Space
 
 if TYPE_CHECKING:
