@@ -180,7 +180,7 @@ class Search:
         """Where the moves of a ranking start from."""
         fixed = self._branch(rng)
         rows, losses = self._table.rows, self._table.losses
-        niche = self._niche(rng) if np.isnan(fixed).all() else None
+        niche = self._niche(len(pending), rng) if np.isnan(fixed).all() else None
         if niche is None:
             here, rivals = ~(rows != fixed)[:, ~np.isnan(fixed)].any(axis=1), pending
         else:
@@ -189,14 +189,19 @@ class Search:
         best = select_incumbents(rows[here], losses[here], self._settings.n_best, distance)
         return _Start(self.space.complete(best, rng), fixed, niche is not None, rivals)
 
-    def _niche(self, rng: np.random.Generator) -> Niche | None:
+    def _niche(self, n_pending: int, rng: np.random.Generator) -> Niche | None:
         """Surroundings to search in place of those of the best trial, if any.
 
         The longer the best has not been beaten, the more rankings go elsewhere: what its
-        surroundings have to give is found by then, and another place may have more.
+        surroundings have to give is found by then, and another place may have more. So may it
+        if many trials run at a time: they know nothing of one another, and a search of many
+        small improvements would else never come to leave the best.
         """
         s = self._settings
-        if rng.random() >= 1.0 - s.niche_patience / max(self._table.n_vain, 1):
+        at_best = min(
+            s.niche_patience / max(self._table.n_vain, 1), s.n_at_best / max(n_pending, 1)
+        )
+        if rng.random() >= 1.0 - at_best:
             return None
         rows, losses = self._table.rows, self._table.losses
         return draw_niche(self.space, rows, losses, s.n_niches, s.niche_distance, rng)

@@ -26,6 +26,8 @@ class Settings:
         niche_distance: How far, as a share of the listed parameters.
         niche_patience: Trials in vain before niches are searched; after twice as many, in every
             other ranking.
+        n_at_best: Running trials that the surroundings of the best are enough for: with more of
+            them a share of the rankings goes to niches that leaves as many there.
         radius: Largest step of a move, as a share of an ordered axis.
         kept_share: Share of the candidates that pass the forest's filter.
         batch_size: Picks of a ranking.
@@ -49,6 +51,7 @@ class Settings:
     n_niches: int = 6
     niche_distance: float = 1 / 3
     niche_patience: int = 20
+    n_at_best: int = 6
     radius: float = 0.3
     kept_share: float = 0.5
     batch_size: int = 5

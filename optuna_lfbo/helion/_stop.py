@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 300
 _PATIENCE_SHARE = 0.25
-_IMPROVEMENT = 0.005
+_IMPROVEMENT = 0.01
 _EXHAUSTION = 50
 _GRACE_S = 5.0
 
@@ -20,7 +20,7 @@ class StopRule:
     """Decides when no more trials are worth their time.
 
     Tuning ends without more improvement after ``max(300, a quarter of all)`` measured
-    configurations in a row none of which was at least 0.5 % faster than the best before.
+    configurations in a row none of which was at least 1 % faster than the best before.
 
     Args:
         n_trials: Configurations to measure at most; None for no limit.

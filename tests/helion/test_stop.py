@@ -17,11 +17,11 @@ def test_the_number_of_trials_counts_those_in_flight() -> None:
 def test_patience_ends_without_improvement_worth_the_name() -> None:
     rule = StopRule(None, None)
     rule.finish(1.0)
-    latencies: list[float | None] = [None, 0.999, 2.0]
+    latencies: list[float | None] = [None, 0.991, 2.0]
     for i in range(299):
         assert rule.reason is None
         rule.finish(latencies[i % 3])
-    rule.finish(0.99)
+    rule.finish(0.98)
     for _ in range(300):
         assert rule.reason is None
         rule.finish(None)
@@ -31,7 +31,7 @@ def test_patience_ends_without_improvement_worth_the_name() -> None:
 def test_patience_grows_with_the_number_of_trials() -> None:
     rule = StopRule(None, None)
     for i in range(1200):
-        rule.finish(0.99**i)
+        rule.finish(0.98**i)
     for _ in range(399):
         rule.finish(None)
         assert rule.reason is None
