@@ -116,10 +116,7 @@ class Search:
 
     def _best_move(self, pending: Array, blocked: Tried, rng: np.random.Generator) -> Array | None:
         """The best of the ranked candidates that is still untried."""
-        # While other trials are running, an ask must not take long, and without lists of values
-        # more effort was measured to gain nothing.
-        alone = len(pending) == 0 and self.space.is_listed
-        forest, model = self._up_to_date_models(alone, rng)
+        forest, model = self._up_to_date_models(rng)
         row = self._queued(blocked)
         if row is None:
             start = self._start(pending, rng)
@@ -130,8 +127,7 @@ class Search:
             if len(candidates) == 0:
                 return None
             running, seen = map(self._conditions.without_absent, (pending, candidates))
-            n_picks = 1 if alone else self._settings.batch_size
-            picks = pick_batch(model, running, seen, goal, n_picks)
+            picks = pick_batch(model, running, seen, goal, self._batch_size)
             self._queue.extend(candidates[i] for i in picks)
             row = self._queued(blocked)
         return row
@@ -144,9 +140,13 @@ class Search:
                 return row
         return None
 
-    def _up_to_date_models(
-        self, alone: bool, rng: np.random.Generator
-    ) -> tuple[Forest, RankModel]:
+    @property
+    def _batch_size(self) -> int:
+        """Picks of a ranking."""
+        s = self._settings
+        return s.batch_size_listed if self.space.is_listed else s.batch_size
+
+    def _up_to_date_models(self, rng: np.random.Generator) -> tuple[Forest, RankModel]:
         """Both models, fitted anew when enough trials have finished since the last fit."""
         s = self._settings
         losses = self._table.losses
@@ -155,7 +155,7 @@ class Search:
             self._queue.clear()
             self._best = best
         n_new = len(losses) - self._n_fitted
-        growth = s.refit_growth_alone if alone else s.refit_growth
+        growth = s.refit_growth_listed if self.space.is_listed else s.refit_growth
         if self._models is None or n_new >= max(1.0, growth * len(losses)):
             self._models = self._fitted_models(rng)
             self._n_fitted = len(losses)

@@ -31,8 +31,10 @@ class Settings:
         radius: Largest step of a move, as a share of an ordered axis.
         kept_share: Share of the candidates that pass the forest's filter.
         batch_size: Picks of a ranking.
+        batch_size_listed: The same where the values of all parameters are listed; elsewhere more
+            effort was measured to gain nothing.
         refit_growth: Share of new trials after which the models are fitted anew.
-        refit_growth_alone: The same where each pick has a ranking of its own.
+        refit_growth_listed: The same where the values of all parameters are listed.
         n_kernel_trials: Trials that the model of ranks sees at most.
         n_kernel_steps: Steps of its hyperparameter search, from where the last one ended, at
             least and at most; between these, one for every other new trial.
@@ -55,8 +57,9 @@ class Settings:
     radius: float = 0.3
     kept_share: float = 0.5
     batch_size: int = 5
+    batch_size_listed: int = 1
     refit_growth: float = 0.06
-    refit_growth_alone: float = 0.02
+    refit_growth_listed: float = 0.02
     n_kernel_trials: int = 200
     n_kernel_steps: tuple[int, int] = (3, 12)
     n_startup_candidates: int = 32

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import random
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -51,7 +52,7 @@ def config_generation(bound_kernel: BoundKernel) -> ConfigGeneration:
     )
 
 
-def searched_fragments(generation: ConfigGeneration) -> Iterator[tuple[str, int, object]]:
+def searched_fragments(generation: ConfigGeneration) -> Iterator[tuple[str, int, Any]]:
     """Yield the name, the flat index and the fragment of each slot that is not pinned."""
     for key, (indices, is_sequence) in generation._key_to_flat_indices.items():
         if key in generation._override_values:
@@ -120,6 +121,16 @@ def random_configs(generation: ConfigGeneration, n: int, seed: int | None) -> li
         return list(generation.random_population(n))
     finally:
         random.setstate(state)
+
+
+def neighbours(generation: ConfigGeneration, flat: list[object]) -> Iterator[Config]:
+    """Yield what a step of Helion's ``PatternSearch`` in each entry makes of a configuration."""
+    for _, index, fragment in searched_fragments(generation):
+        for value in fragment.pattern_neighbors(flat[index]):
+            changed = copy.deepcopy(flat)
+            changed[index] = value
+            with contextlib.suppress(InvalidConfig):
+                yield generation.unflatten(changed)
 
 
 def screened(bound_kernel: BoundKernel, config: Config) -> Config | None:

@@ -65,9 +65,17 @@ class KernelTask(ProgramTask):
         """Return parameters that stand for ``configuration``."""
         return dict(self.space.params(configuration))
 
-    def starts(self, n: int, seed: int | None) -> list[Configuration]:
-        """Return up to ``n`` configurations to begin with where nothing is known."""
-        return [json_of(config) for config in self.space.random_configs(n, seed)]
+    def starts(self, n: int, seed: int | None) -> list[tuple[str, Configuration]]:
+        """Return neighbours of the default configuration, and up to ``n`` random ones.
+
+        With 30 parameters a search that learns from the random ones may take hundreds of trials
+        to come to a plain neighbour of the default, which is sometimes all there is to find.
+        """
+        neighbours = self.space.neighbours(self.space.default)[: n // 2]
+        return [
+            *(("neighbour", json_of(config)) for config in neighbours),
+            *(("random", json_of(config)) for config in self.space.random_configs(n, seed)),
+        ]
 
     def config(self, configuration: Mapping[str, Any]) -> Config:
         """Return the configuration for ``helion.kernel(config=...)``.

@@ -92,8 +92,8 @@ class MultiTask(Task):
         """Return a sampler that knows which parameters are the same configuration."""
         return self._first.sampler(seed)
 
-    def starts(self, n: int, seed: int | None) -> list[Configuration]:
-        """Return up to ``n`` configurations to begin with where nothing is known."""
+    def starts(self, n: int, seed: int | None) -> list[tuple[str, Configuration]]:
+        """Return configurations to begin with where nothing is known, with their origins."""
         return self._first.starts(n, seed)
 
     def engine(self, n_compilers: int | None = None) -> MultiEngine:

@@ -1,4 +1,4 @@
-"""Random configurations to begin with, which the workers of a study go through together."""
+"""Configurations to begin with, which the workers of a study go through together."""
 
 from __future__ import annotations
 
@@ -33,10 +33,12 @@ class Start:
     Attributes:
         configuration: What it measures.
         params: Its parameters.
+        origin: Where it is from.
     """
 
     configuration: Configuration
     params: Mapping[str, Any]
+    origin: str
 
 
 def plan_starts(study: optuna.Study, n_trials: int | None, seed: int | None) -> None:
@@ -67,7 +69,7 @@ class Starts:
     def __init__(self, task: Task, study: optuna.Study) -> None:
         self._task = task
         n, seed = _planned(study) or (0, 0)
-        self._left: deque[Configuration] = deque(task.starts(n, seed) if n else ())
+        self._left: deque[tuple[str, Configuration]] = deque(task.starts(n, seed) if n else ())
 
     def next(self, ledger: Ledger, *, has_company: bool) -> Start | None:
         """Return one that ``ledger`` does not know, or None if there is none left.
@@ -80,13 +82,13 @@ class Starts:
         while self._left:
             if has_company:
                 self._left.rotate(random.randrange(len(self._left)))
-            configuration = self._left.popleft()
+            origin, configuration = self._left.popleft()
             is_known = ledger.outcome(configuration) or ledger.claimant(configuration) is not None
-            if not is_known and (start := self._start(configuration)) is not None:
+            if not is_known and (start := self._start(configuration, origin)) is not None:
                 return start
         return None
 
-    def _start(self, configuration: Configuration) -> Start | None:
+    def _start(self, configuration: Configuration, origin: str) -> Start | None:
         """None for one that no trial can have, or that is not worth compiling."""
         if (params := self._task.params_of_start(configuration)) is None:
             return None
@@ -94,11 +96,11 @@ class Starts:
             self._task.configuration(params)
         except RejectedError:
             return None
-        return Start(configuration, params)
+        return Start(configuration, params, origin)
 
     def put_back(self, start: Start) -> None:
         """Have one that no trial has been given after all."""
-        self._left.appendleft(start.configuration)
+        self._left.appendleft((start.origin, start.configuration))
 
 
 def _planned(study: optuna.Study) -> tuple[int, int] | None:

@@ -175,8 +175,13 @@ class Task(abc.ABC):
             n_duplicates = sum(t.user_attrs.get("status") == "duplicate" for t in trials)
             trial.study.set_user_attr(N_DUPLICATES, n_duplicates)
 
-    def starts(self, n: int, seed: int | None) -> list[Configuration]:
-        """Return up to ``n`` configurations to begin with where nothing is known."""
+    def starts(self, n: int, seed: int | None) -> list[tuple[str, Configuration]]:
+        """Return configurations to begin with where nothing is known, with their origins.
+
+        Args:
+            n: How many random ones at most; of others half as many at most.
+            seed: Of the random ones.
+        """
         return []
 
     def enqueue(

@@ -106,7 +106,7 @@ class TuningStorage(BaseStorage):
             datetime_complete=None,
             params={},
             distributions={},
-            user_attrs={"config": start.configuration, "origin": "random"} if start else {},
+            user_attrs={"config": start.configuration, "origin": start.origin} if start else {},
             system_attrs={"fixed_params": dict(start.params)} if start else {},
             intermediate_values={},
         )

@@ -95,6 +95,19 @@ class KernelSpace:
         configs = _compat_space.random_configs(self._generation, n, seed)
         return list(dict.fromkeys(configs))
 
+    def neighbours(self, config: Config) -> list[Config]:
+        """Return the different configurations that are one step from ``config``.
+
+        The steps are those of Helion's ``PatternSearch``: to the next number or power of two, to
+        any other choice, of two elements of a permutation.
+
+        Args:
+            config: One of this kernel, complete.
+        """
+        flat = self._generation.flatten(config)
+        found = dict.fromkeys(_compat_space.neighbours(self._generation, flat))
+        return [other for other in found if other != config]
+
     def params(self, config: Config | Mapping[str, object]) -> dict[str, ParamValue]:
         """Return parameters that stand for ``config``.
 

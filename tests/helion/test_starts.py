@@ -1,4 +1,4 @@
-"""Random configurations that a new study begins with."""
+"""Configurations that a new study begins with."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 
 ARGS = tensors((32, 128), (128, 128))
 SEED = 7
+ORIGINS = ("neighbour", "random")
 
 
 def started(study: optuna.Study) -> list[Any]:
-    return [t.user_attrs["config"] for t in study.trials if t.user_attrs.get("origin") == "random"]
+    return [t.user_attrs["config"] for t in study.trials if t.user_attrs.get("origin") in ORIGINS]
 
 
 def test_an_interrupted_study_goes_on_with_its_starts() -> None:
     def interrupt(study: optuna.Study, trial: FrozenTrial) -> None:
         # What others read with every ask.
         queued = study.get_trials(states=(TrialState.WAITING,))
-        assert not any(waiting.user_attrs.get("origin") == "random" for waiting in queued)
+        assert not any(waiting.user_attrs.get("origin") in ORIGINS for waiting in queued)
         if len(started(study)) >= 2:
             raise KeyboardInterrupt
 
@@ -43,7 +44,7 @@ def test_an_interrupted_study_goes_on_with_its_starts() -> None:
     resumed = tune(pallas(matmul), ARGS, storage=storage, seed=SEED + 1, n_trials=18)
 
     task = task_of(pallas(matmul), ARGS)
-    wanted = [config for config in task.starts(18 // 3, SEED) if config not in task.seeds]
+    wanted = [config for _, config in task.starts(18 // 3, SEED) if config not in task.seeds]
     assert {*map(key_of, started(resumed.study))} == {*map(key_of, wanted)}
 
 
@@ -55,7 +56,7 @@ def test_workers_go_through_them_together() -> None:
     ledger = Ledger()
     ours, theirs = Starts(task, study), Starts(task, study)
     taken = []
-    for starts in [ours, theirs] * 50:
+    for starts in [ours, theirs] * 75:
         if (start := starts.next(ledger, has_company=True)) is not None:
             taken.append(start.configuration)
             attributes = {"config": start.configuration}
@@ -63,7 +64,18 @@ def test_workers_go_through_them_together() -> None:
                 optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
             )
             ledger.read(study.get_trials(deepcopy=False))
-    assert sorted(map(key_of, taken)) == sorted(map(key_of, task.starts(100, SEED)))
+    wanted = {key_of(config) for _, config in task.starts(100, SEED)}
+    assert sorted(map(key_of, taken)) == sorted(wanted)
+
+
+def test_neighbours_of_the_default_come_first() -> None:
+    study = tune(pallas(matmul), ARGS, seed=SEED, n_trials=12).study
+    origins = [trial.user_attrs.get("origin") for trial in study.trials]
+    assert origins[: origins.index(None)].count("neighbour") == 2
+    default = study.trials[0].params
+    for trial in study.trials:
+        if trial.user_attrs.get("origin") == "neighbour":
+            assert sum(trial.params[name] != value for name, value in default.items()) == 1
 
 
 @pytest.mark.parametrize("noted", [None, 3, [], {"n": 10**9, "seed": 0}, {"n": "2", "seed": 1}])
