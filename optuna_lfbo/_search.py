@@ -116,7 +116,8 @@ class Search:
 
     def _best_move(self, pending: Array, blocked: Tried, rng: np.random.Generator) -> Array | None:
         """The best of the ranked candidates that is still untried."""
-        forest, model = self._up_to_date_models(rng)
+        n_picks, growth = self._effort(len(pending))
+        forest, model = self._up_to_date_models(growth, rng)
         row = self._queued(blocked)
         if row is None:
             start = self._start(pending, rng)
@@ -127,7 +128,7 @@ class Search:
             if len(candidates) == 0:
                 return None
             running, seen = map(self._conditions.without_absent, (pending, candidates))
-            picks = pick_batch(model, running, seen, goal, self._batch_size)
+            picks = pick_batch(model, running, seen, goal, n_picks)
             self._queue.extend(candidates[i] for i in picks)
             row = self._queued(blocked)
         return row
@@ -140,22 +141,25 @@ class Search:
                 return row
         return None
 
-    @property
-    def _batch_size(self) -> int:
-        """Picks of a ranking."""
+    def _effort(self, n_pending: int) -> tuple[int, float]:
+        """Picks of a ranking, and the share of new trials after which models are fitted anew."""
         s = self._settings
-        return s.batch_size_listed if self.space.is_listed else s.batch_size
+        if not self.space.is_listed:  # More effort was measured to gain nothing.
+            return s.batch_size, s.refit_growth
+        if n_pending:  # An ask must not take long.
+            return s.batch_size_listed, s.refit_growth_listed
+        return 1, s.refit_growth_alone
 
-    def _up_to_date_models(self, rng: np.random.Generator) -> tuple[Forest, RankModel]:
-        """Both models, fitted anew when enough trials have finished since the last fit."""
-        s = self._settings
+    def _up_to_date_models(
+        self, growth: float, rng: np.random.Generator
+    ) -> tuple[Forest, RankModel]:
+        """Both models, fitted anew when the trials have grown by ``growth`` since the last fit."""
         losses = self._table.losses
         best = float(losses.min())
         if best < self._best:
             self._queue.clear()
             self._best = best
         n_new = len(losses) - self._n_fitted
-        growth = s.refit_growth_listed if self.space.is_listed else s.refit_growth
         if self._models is None or n_new >= max(1.0, growth * len(losses)):
             self._models = self._fitted_models(rng)
             self._n_fitted = len(losses)
@@ -193,14 +197,14 @@ class Search:
         """Surroundings to search in place of those of the best trial, if any.
 
         The longer the best has not been beaten, the more rankings go elsewhere: what its
-        surroundings have to give is found by then, and another place may have more. So may it
-        if many trials run at a time: they know nothing of one another, and a search of many
-        small improvements would else never come to leave the best.
+        surroundings have to give is found by then, and another place may have more. So do the
+        many that run at a time late in a long study, whose many small improvements would else
+        never let it leave the best.
         """
         s = self._settings
-        at_best = min(
-            s.niche_patience / max(self._table.n_vain, 1), s.n_at_best / max(n_pending, 1)
-        )
+        in_vain = s.niche_patience / max(self._table.n_vain, 1)
+        late = s.n_trials_at_best / max(len(self._table), 1)
+        at_best = min(in_vain, max(late, s.n_running_at_best / max(n_pending, 1)))
         if rng.random() >= 1.0 - at_best:
             return None
         rows, losses = self._table.rows, self._table.losses
