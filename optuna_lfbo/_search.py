@@ -144,10 +144,10 @@ class Search:
     def _effort(self, n_pending: int) -> tuple[int, float]:
         """Picks of a ranking, and the share of new trials after which models are fitted anew."""
         s = self._settings
-        if not self.space.is_listed:  # More effort was measured to gain nothing.
+        # While other trials are running, an ask must not take long, and without lists of values
+        # more effort was measured to gain nothing.
+        if n_pending or not self.space.is_listed:
             return s.batch_size, s.refit_growth
-        if n_pending:  # An ask must not take long.
-            return s.batch_size_listed, s.refit_growth_listed
         return 1, s.refit_growth_alone
 
     def _up_to_date_models(
@@ -197,14 +197,15 @@ class Search:
         """Surroundings to search in place of those of the best trial, if any.
 
         The longer the best has not been beaten, the more rankings go elsewhere: what its
-        surroundings have to give is found by then, and another place may have more. So do the
-        many that run at a time late in a long study, whose many small improvements would else
-        never let it leave the best.
+        surroundings have to give is found by then, and another place may have more. So do some of
+        many that run at a time in a space of many parameters, late in a study: their many small
+        improvements would else never let it leave the best.
         """
         s = self._settings
         in_vain = s.niche_patience / max(self._table.n_vain, 1)
         late = s.n_trials_at_best / max(len(self._table), 1)
-        at_best = min(in_vain, max(late, s.n_running_at_best / max(n_pending, 1)))
+        few = s.n_running_at_best / max(n_pending * len(self.space.axes), 1)
+        at_best = min(in_vain, max(late, few))
         if rng.random() >= 1.0 - at_best:
             return None
         rows, losses = self._table.rows, self._table.losses

@@ -26,18 +26,15 @@ class Settings:
         niche_distance: How far, as a share of the listed parameters.
         niche_patience: Trials in vain before niches are searched; after twice as many, in every
             other ranking.
-        n_running_at_best: Of more running trials so many are to be near the best one, the others
-            in niches.
-        n_trials_at_best: Once there are this many finished trials; of twice as many half of
-            those that are running may still be near the best.
+        n_running_at_best: By the number of parameters: so many of the running trials are to be
+            near the best one, and others in niches.
+        n_trials_at_best: Finished trials from which on that is so, gradually: with twice as many
+            up to half of the rankings go to niches.
         radius: Largest step of a move, as a share of an ordered axis.
         kept_share: Share of the candidates that pass the forest's filter.
         batch_size: Picks of a ranking.
-        batch_size_listed: The same where the values of all parameters are listed and other trials
-            are running; where none are, each pick has a ranking of its own.
         refit_growth: Share of new trials after which the models are fitted anew.
-        refit_growth_listed: The same where values are listed and other trials are running.
-        refit_growth_alone: The same where none are.
+        refit_growth_alone: The same where each pick has a ranking of its own.
         n_kernel_trials: Trials that the model of ranks sees at most.
         n_kernel_steps: Steps of its hyperparameter search, from where the last one ended, at
             least and at most; between these, one for every other new trial.
@@ -56,14 +53,12 @@ class Settings:
     n_niches: int = 6
     niche_distance: float = 1 / 3
     niche_patience: int = 20
-    n_running_at_best: int = 6
+    n_running_at_best: int = 150
     n_trials_at_best: int = 100
     radius: float = 0.3
     kept_share: float = 0.5
     batch_size: int = 5
-    batch_size_listed: int = 2
     refit_growth: float = 0.06
-    refit_growth_listed: float = 0.03
     refit_growth_alone: float = 0.02
     n_kernel_trials: int = 200
     n_kernel_steps: tuple[int, int] = (3, 12)
