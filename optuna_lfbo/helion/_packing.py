@@ -60,7 +60,7 @@ class _Namespace(dict[str, Any]):
 
 
 def _namespace(names: dict[str, Any]) -> dict[str, Any]:
-    original = names["__name__"].removeprefix(MODULE_PREFIX)
+    original = names.get("__name__", "").removeprefix(MODULE_PREFIX)
     # The name of a submodule could not be imported without its packages.
     name = MODULE_PREFIX + re.sub(r"\W", "_", original)
     module = sys.modules.setdefault(name, ModuleType(name))

@@ -138,14 +138,20 @@ def test_the_configuration_of_a_dead_worker_gets_another_turn(tmp_path: Path) ->
     assert again.user_attrs["attempt"] == 2
 
 
-def test_what_has_killed_three_workers_is_not_tried_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "attributes", [{"attempt": 3}, {"error": "it does not compile", "status": "compile_error"}]
+)
+def test_what_has_killed_three_workers_or_has_failed_by_itself_is_not_tried_again(
+    tmp_path: Path, attributes: dict[str, Any]
+) -> None:
     storage, task = url(tmp_path), Counted()
     study = open_study("small", storage)
     task.claim(study)
-    claim(study, dead_member(study), attempt=3)
+    claim(study, dead_member(study), **attributes)
     run(task, storage, 3)
     lost, *others = trials_of(storage)
     assert lost.state == TrialState.FAIL
+    assert attributes.items() <= lost.user_attrs.items()
     assert all(trial.user_attrs["config"] != CONFIG for trial in others)
 
 

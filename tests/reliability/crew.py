@@ -193,7 +193,11 @@ class Crew:
             lines = (self.folder / "log").read_text().splitlines()
         except FileNotFoundError:
             return []
-        entries = [json.loads(line) for line in lines]
+        entries = []
+        for line in lines:
+            # One that is being written, or whose writer was killed between two pages of the file.
+            with contextlib.suppress(json.JSONDecodeError):
+                entries.append(json.loads(line))
         return [rest for _, first, *rest in entries if first == word]
 
     @property

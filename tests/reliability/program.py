@@ -108,7 +108,8 @@ def _die(seconds: float) -> None:
 
 def note(folder: str, *words: object) -> None:
     """Write a line that survives whatever happens to this process."""
-    line = json.dumps([time.time(), *words]) + "\n"
+    # A line before it may lack its end.
+    line = "\n" + json.dumps([time.time(), *words]) + "\n"
     descriptor = os.open(Path(folder) / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(descriptor, line.encode())
     os.close(descriptor)
