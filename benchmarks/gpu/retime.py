@@ -87,9 +87,10 @@ def candidates(runs: Iterable[Run]) -> dict[str, list[Retimed]]:
     """Returns for each kernel the distinct configurations, with the runs that they come from."""
     every = list(runs)
     finished = {run.job: run for run in every if run.config is not None}
-    stopped = [run for run in every if run.config is None and best_at(run, math.inf) is not None]
+    unfinished = [(run, best_at(run, math.inf)) for run in every if run.config is None]
+    stopped = {run.job: best.config for run, best in unfinished if best is not None}
     found: dict[str, dict[str, Retimed]] = {}
-    for kernel in dict.fromkeys(run.kernel for run in (*finished.values(), *stopped)):
+    for kernel in dict.fromkeys(job.kernel for job in (*finished, *stopped)):
         found[kernel] = {"": Retimed([f"{kernel}/{DEFAULT}"], {})}
     for run in finished.values():
         _add(found[run.kernel], str(run.job), run.config)
@@ -98,9 +99,8 @@ def candidates(runs: Iterable[Run]) -> dict[str, list[Retimed]]:
             by_then = best_at(run, quick.seconds)
             if by_then is not None:
                 _add(found[run.kernel], f"{run.job}/{AT_QUICK}", by_then.config)
-    for run in stopped:
-        best = best_at(run, math.inf)
-        _add(found[run.kernel], f"{run.job}/{AT_STOP}", None if best is None else best.config)
+    for job, config in stopped.items():
+        _add(found[job.kernel], f"{job}/{AT_STOP}", config)
     return {kernel: list(by_text.values()) for kernel, by_text in found.items()}
 
 
