@@ -43,7 +43,8 @@ def test_two_workers_share_one_study() -> None:
     trials = [trial for trial in result.study.trials if trial.state != TrialState.WAITING]
     assert all(trial.state.is_finished() for trial in trials)
     assert sorted(told) == [trial.number for trial in trials]
-    measured = [t for t in trials if t.user_attrs["status"] not in ("duplicate", "rejected")]
+    # One that repeats a failure that is known has its status, but took no time.
+    measured = [trial for trial in trials if trial.user_attrs["compile_s"] > 0.0]
     assert 0 < len(measured) <= 8
     assert len({str(trial.user_attrs["config"]) for trial in measured}) == len(measured)
     assert len({trial.user_attrs["worker"] for trial in measured}) == 2

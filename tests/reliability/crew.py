@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from optuna_lfbo.helion._ledger import has_outcome
-from tests.reliability.program import BEST, N
+from tests.reliability.program import BEST, STORM, N
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,6 +159,8 @@ class Crew:
         """Kill a worker so often at any moment, now and then all of them."""
         rng = random.Random(seed)
         n_done = 0
+        storm = self.folder / STORM
+        storm.touch()
         while n_done < n_kills:
             n_before = self._n_notes
             self.until(lambda n_before=n_before: self._n_notes > n_before)  # type: ignore[misc]
@@ -171,6 +173,7 @@ class Crew:
             with contextlib.suppress(ProcessLookupError, IndexError):  # It has ended by itself.
                 os.kill(rng.choice(self.alive), signal.SIGKILL)
                 n_done += 1
+        storm.unlink()
 
     @property
     def _n_notes(self) -> int:

@@ -42,10 +42,18 @@ WRITTEN = 300_000
 """Bytes that a configuration writes to the cache if it is planned."""
 LIMIT_S = 6.0
 """For compiling as for measuring, which take some milliseconds unless they hang."""
+STORM = "storm"
+"""While this file is there, the study is not to come to its end."""
+_STORM_SHARE = 0.6
+_STORM_S = 3.0
 
 
-def compile_fn(folder: str, params: dict[str, Any]) -> Callable[[torch.Tensor], torch.Tensor]:
+def compile_fn(
+    folder: str, n: int, params: dict[str, Any]
+) -> Callable[[torch.Tensor], torch.Tensor]:
     happen(folder, f"compile-{params['v']}")
+    if params["v"] >= _STORM_SHARE * n:
+        _sit_out(Path(folder) / STORM)
     note(folder, "compiled", params["v"], os.getpid())
     return functools.partial(run, folder, params["v"])
 
@@ -85,6 +93,13 @@ def happen(folder: str, moment: str) -> None:
         threading.Thread(target=_die, args=(float(plan.split()[-1]),)).start()
 
 
+def _sit_out(storm: Path) -> None:
+    """Compile until it is over, but not for so long that it would be a fault."""
+    deadline = time.monotonic() + _STORM_S
+    while storm.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 def _meet(folder: Path) -> None:
     """Wait a moment for another process that is as far."""
     (folder / f"here-{os.getpid()}").touch()
@@ -117,7 +132,7 @@ def note(folder: str, *words: object) -> None:
 
 def objective(folder: str, n: int) -> CallableObjective:
     return callable_objective(
-        functools.partial(compile_fn, folder),
+        functools.partial(compile_fn, folder, n),
         (torch.zeros(1),),
         {"v": IntDistribution(0, n - 1)},
         seeds=[{"v": v} for v in sorted(range(n), key=lambda v: v != BEST)],
