@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
 import statistics
@@ -141,12 +142,14 @@ class Retiming:
 
 
 def append(path: Path, record: Run | Retiming) -> None:
-    """Adds a line; floats keep six digits."""
+    """Adds a line; floats keep six digits. Threads and processes may do so side by side."""
     fields = asdict(record)
     if isinstance(record, Run):
         # For readers of the raw file; loading counts anew.
         fields["outcomes"] = record.outcomes
     with path.open("a") as file:
+        # Closing releases it, after what is written.
+        fcntl.flock(file, fcntl.LOCK_EX)
         file.write(as_line(fields) + "\n")
 
 
@@ -188,10 +191,11 @@ def _read(paths: Iterable[Path], parse: Callable[[dict[str, Any]], T]) -> list[T
 
 
 def text_of(path: Path) -> str:
-    """Reads a file that may be compressed."""
-    if path.suffix == ".gz":
-        return gzip.decompress(path.read_bytes()).decode()
-    return path.read_text()
+    """Reads a file that may be compressed, and that others may append to."""
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        content = file.read()
+    return (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
 
 
 def _run(fields: dict[str, Any]) -> Run:

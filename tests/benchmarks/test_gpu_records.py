@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +56,22 @@ def test_a_torn_line_is_named(tmp_path: Path) -> None:
         file.write('{"kernel": "mat')
     with pytest.raises(ValueError, match=r"raw\.jsonl:2 is no record .* delete that line"):
         records.runs([raw])
+
+
+def test_nobody_reads_or_appends_while_another_one_appends(tmp_path: Path) -> None:
+    raw = tmp_path / "raw.jsonl"
+    records.append(raw, run())
+    with ThreadPoolExecutor(2) as pool, raw.open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        other.write('{"kernel": ')
+        other.flush()
+        reading = pool.submit(records.runs, [raw])
+        appending = pool.submit(records.append, raw, run(seed=1))
+        assert wait([reading, appending], timeout=0.2).not_done == {reading, appending}
+        other.truncate(raw.read_text().index('{"kernel": '))
+        fcntl.flock(other, fcntl.LOCK_UN)
+        assert Job("matmul", "ours", 0) in reading.result(30)
+    assert [job.seed for job in records.runs([raw])] == [0, 1]
 
 
 def trace(path: Path, *events: tuple[str, str, float, float | None]) -> None:
