@@ -27,8 +27,12 @@ class Ours:
         self._result: Any = None
 
     def run(self, kernel: Any, args: Sequence[object], seed: int) -> None:
-        self._result = tune(kernel, args, seed=seed, storage=self._storage, study_name=self._STUDY)
-        print("tuning:", self._result.study.user_attrs.get("tuning"))
+        result = tune(kernel, args, seed=seed, storage=self._storage, study_name=self._STUDY)
+        print("tuning:", result.study.user_attrs.get("tuning"))
+        if result.stop_reason == "interrupted":
+            # As Helion's searches do; the best of half a run is not what the tuner would return.
+            raise KeyboardInterrupt
+        self._result = result
 
     def result(self, folder: Path, started: float) -> Tuned:
         if self._STUDY not in optuna.get_all_study_names(self._storage):

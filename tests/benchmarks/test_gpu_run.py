@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import optuna
 import pytest
 
 from benchmarks.gpu import __main__ as command_line
-from benchmarks.gpu import child, records, tuners
+from benchmarks.gpu import child, ours, records, tuners
 from benchmarks.gpu import run as run_module
 from benchmarks.gpu.records import Job, Run
 from benchmarks.gpu.run import run_all, run_one
@@ -153,6 +155,19 @@ def test_ours(tmp_path: Path) -> None:
     times = [point.seconds for point in found.points]
     assert times == sorted(times)
     assert 0 < times[0] <= times[-1] < found.seconds + 0.1
+
+
+def test_ours_interrupted_has_no_winner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, storage: Any, study_name: str, **__: Any) -> Any:
+        study = optuna.create_study(storage=storage, study_name=study_name)
+        study.add_trial(optuna.trial.create_trial(value=2.0, user_attrs={"config": {"x": 1}}))
+        return SimpleNamespace(study=study, stop_reason="interrupted", config={"x": 1})
+
+    monkeypatch.setattr(ours, "tune", interrupted)
+    found = in_this_process(Job("softmax", "ours", 0), tmp_path)
+    assert found.error == "stopped: the time that it was given was over"
+    assert found.config is None
+    assert [(point.latency_ms, point.config) for point in found.points] == [(2.0, {"x": 1})]
 
 
 class Broken:
