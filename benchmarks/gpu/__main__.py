@@ -45,15 +45,24 @@ def main() -> None:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--raw", type=Path, required=True, help="file of runs, appended to (*.jsonl)")
-    add("--kernels", type=_names(KERNELS), default=list(KERNELS), help="a,b,... (default: all)")
+    _add_kernels(parser)
     add("--tuners", type=_names(TUNERS), default=list(TUNERS), help="a,b,... (default: all)")
-    add("--seeds", type=_seeds, default=[0], help="0,1,... (default: 0)")
+    add("--seeds", type=_numbers, default=[0], help="0,1,... (default: 0)")
     add("--budget", type=float, required=True, help="seconds after which no run goes on")
     add("--guess", type=float, default=240.0, help="seconds for a run of an unknown tuner (240)")
-    parser.set_defaults(
-        call=lambda args: run_all(
-            args.raw, args.kernels, args.tuners, args.seeds, budget=args.budget, guess=args.guess
-        )
+    _add_devices(parser)
+    parser.set_defaults(call=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    run_all(
+        args.raw,
+        args.kernels,
+        args.tuners,
+        args.seeds,
+        budget=args.budget,
+        guess=args.guess,
+        devices=args.devices,
     )
 
 
@@ -65,6 +74,21 @@ def _add_retime(parser: argparse.ArgumentParser) -> None:
     add("--budget", type=float, default=300.0, help="seconds after which no kernel begins (300)")
     parser.set_defaults(
         call=lambda args: retime_all(args.raw, args.out, rounds=args.rounds, budget=args.budget)
+    )
+
+
+def _add_kernels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kernels", type=_names(KERNELS), default=list(KERNELS), help="a,b,... (default: all)"
+    )
+
+
+def _add_devices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--devices",
+        type=_numbers,
+        default=[],
+        help="0,1,...: GPUs that work side by side (default: one, that which is visible)",
     )
 
 
@@ -90,7 +114,7 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
     add("--raw", type=Path, nargs="+", required=True, help="files of records (*.jsonl.gz)")
     add("--kernel", choices=KERNELS, default="attention", help="(default: attention)")
     add("--variants", nargs="+", help="(default: all)")
-    add("--seeds", type=_seeds, default=[0, 1, 2, 3, 4], help="(default: 0,1,2,3,4)")
+    add("--seeds", type=_numbers, default=[0, 1, 2, 3, 4], help="(default: 0,1,2,3,4)")
     add("--out", type=Path, required=True, help="file of replays, appended to (*.jsonl)")
     parser.set_defaults(call=_replay)
 
@@ -125,8 +149,8 @@ def _names(known: Sequence[str]) -> Callable[[str], list[str]]:
     return parse
 
 
-def _seeds(text: str) -> list[int]:
-    return [int(seed) for seed in text.split(",")]
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The process of one run: ``python -m benchmarks.gpu.child``; :mod:`benchmarks.gpu.run` starts it.
 
-It is interrupted by SIGINT when its time is over, and says then how far it came.
+It is interrupted by SIGINT when its time is over or the user interrupts, and says then how far it
+came.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def main(job: Job, process_started: float, folder: Path) -> None:
     try:
         tuner.run(problem.kernel, args, job.seed)
     except KeyboardInterrupt:
-        error = "stopped: the time that it was given was over"
+        error = "stopped: its time was over, or somebody interrupted"
     except Exception as exception:
         # The run is what is examined here, and any failure is a result.
         error = f"{type(exception).__name__}: {exception}"[:2000]

@@ -10,4 +10,6 @@ _STARTED = time.monotonic()
 
 def say(text: str) -> None:
     """Prints a line at once, with the seconds since the start."""
-    print(f"[{time.monotonic() - _STARTED:4.0f} s] {text}", file=sys.stderr, flush=True)
+    # In one piece, for threads and processes may print side by side.
+    sys.stderr.write(f"[{time.monotonic() - _STARTED:4.0f} s] {text}\n")
+    sys.stderr.flush()

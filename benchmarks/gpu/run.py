@@ -1,22 +1,22 @@
-"""Runs tuners one after the other, each in a fresh process, within a budget of time."""
+"""Runs tuners, each in a fresh process, within a budget of time; on a device one at a time."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from benchmarks.gpu import records, tuners
+from benchmarks.gpu import processes, records, tuners
 from benchmarks.gpu.child import RESULT_NAME
+from benchmarks.gpu.lanes import lanes_on, side_by_side
 from benchmarks.gpu.progress import say
 from benchmarks.gpu.records import Job, Run
 from benchmarks.gpu.utilization import Samples, sampled
@@ -24,8 +24,7 @@ from benchmarks.gpu.utilization import Samples, sampled
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-GRACE_SECONDS = 15.0
-"""What an interrupted run gets to write its record before it is killed."""
+    from benchmarks.gpu.lanes import Lane
 
 
 def run_all(
@@ -36,6 +35,7 @@ def run_all(
     *,
     budget: float,
     guess: float,
+    devices: Sequence[int] = (),
 ) -> None:
     """Does the runs that ``raw`` lacks; for each kernel and seed the tuners take turns.
 
@@ -49,29 +49,70 @@ def run_all(
         seeds: seeds of the tuners.
         budget: seconds after which this returns.
         guess: seconds for a run of a tuner that ``raw`` knows no run of.
+        devices: numbers of GPUs to work side by side; none stands for what is visible, as one.
+
+    Raises:
+        ValueError: A device is not there.
+        RuntimeError: No kernel runs.
     """
     deadline = time.monotonic() + budget
+    lanes = lanes_on(devices)
     wanted = [Job(k, t, s) for k, s, t in product(kernels, seeds, tuner_names)]
     todo = _missing(wanted, _known(raw))
     if todo:
-        warm_up()
-    for job in todo:
-        left = deadline - time.monotonic() - GRACE_SECONDS
-        estimate = _estimate(job, _known(raw), guess)
+        warm_up(lanes[0])
+        side_by_side(lanes, _Runs(raw, todo, deadline, guess).work)
+
+
+class _Runs:
+    """Runs for lanes to do.
+
+    Args:
+        raw: file of raw results.
+        todo: what is wanted, the most wanted first.
+        deadline: when all is over, by the monotonic clock.
+        guess: seconds for a run of an unknown tuner.
+    """
+
+    def __init__(self, raw: Path, todo: Sequence[Job], deadline: float, guess: float) -> None:
+        self._raw = raw
+        self._todo = list(todo)
+        self._deadline = deadline
+        self._guess = guess
+        self._lanes: dict[str, Lane] = {}
+        self._lock = threading.Lock()
+
+    def work(self, lane: Lane, stop: threading.Event) -> None:
+        """Does in a lane what there is to do for it."""
+        while not stop.is_set() and (job := self._next(lane)) is not None:
+            self._try(job, lane, stop)
+
+    def _next(self, lane: Lane) -> Job | None:
+        """Gives a kernel to the lane that asks first, for compared tuners share a device."""
+        with self._lock:
+            for job in self._todo:
+                if self._lanes.setdefault(job.kernel, lane) is lane:
+                    self._todo.remove(job)
+                    return job
+        return None
+
+    def _try(self, job: Job, lane: Lane, stop: threading.Event) -> None:
+        left = self._deadline - time.monotonic() - processes.GRACE_SECONDS
+        estimate = _estimate(job, _known(self._raw), self._guess)
         if estimate > left:
-            say(f"{job}: left out, for it may take {estimate:.0f} s of the {left:.0f} s left")
-            continue
-        say(f"{job}: starts; it may take {estimate:.0f} s of the {left:.0f} s left")
-        with raw.with_suffix(".log").open("ab") as log:
+            lane.say(f"{job}: left out, for it may take {estimate:.0f} s of the {left:.0f} s left")
+            return
+        lane.say(f"{job}: starts; it may take {estimate:.0f} s of the {left:.0f} s left")
+        with lane.beside(self._raw, ".log").open("ab") as log:
             log.write(f"\n===== {job}\n".encode())
             log.flush()
-            run = run_one(job, limit=left, log=log)
-        records.append(raw, run)
-        say(f"{job}: {_summary(run)}")
+            run = run_one(job, lane, stop, limit=left, log=log)
+        records.append(self._raw, run)
+        lane.say(f"{job}: {_summary(run)}")
 
 
-def warm_up() -> None:
-    """Runs a kernel once in a new process, so that the first run does not read a cold disk.
+def warm_up(lane: Lane) -> None:
+    """Runs a kernel once in a new process, so that no run of any lane reads a cold disk.
 
     Raises:
         RuntimeError: It does not run or is wrong; then nothing else would be right.
@@ -79,7 +120,7 @@ def warm_up() -> None:
     say("a kernel is run once, for a start")
     with tempfile.TemporaryDirectory(prefix="gb", ignore_cleanup_errors=True) as name:
         command = [sys.executable, "-m", "benchmarks.gpu.warm_up"]
-        environment = os.environ | _fresh_caches(Path(name))
+        environment = os.environ | lane.environment() | _fresh_caches(Path(name))
         # Not to standard output, which is for what the user asked for.
         status = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
     if status.returncode != 0:
@@ -104,37 +145,39 @@ def _estimate(job: Job, known: Mapping[Job, Run], guess: float) -> float:
     return max(longest, stopped or 0.0)
 
 
-def run_one(job: Job, *, limit: float, log: IO[bytes]) -> Run:
+def run_one(job: Job, lane: Lane, stop: threading.Event, *, limit: float, log: IO[bytes]) -> Run:
     """Does one run in a process with empty caches; stops it after ``limit`` seconds.
 
     Args:
         job: what to run.
+        lane: where.
+        stop: stops it when it is set.
         limit: seconds.
         log: where what it prints goes.
     """
     # A short path, since sockets are made in it.
     with tempfile.TemporaryDirectory(prefix="gb", ignore_cleanup_errors=True) as name:
         folder = Path(name)
+        environment = (
+            os.environ
+            | lane.environment()
+            | _fresh_caches(folder)
+            | tuners.environment(job.tuner, job.seed, folder)
+        )
         started = time.time()
         child = subprocess.Popen(
             [
                 *(sys.executable, "-u", "-m", "benchmarks.gpu.child"),
                 *(json.dumps(job), repr(started), name),
             ],
-            env=os.environ
-            | _fresh_caches(folder)
-            | tuners.environment(job.tuner, job.seed, folder),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        with sampled() as samples:
-            try:
-                _wait(child, limit)
-            finally:
-                # Workers of a child that died would disturb the next run.
-                _kill_group(child)
+        with sampled(environment) as samples:
+            processes.attend(child, stop, limit)
         result = folder / RESULT_NAME
         if result.exists():
             return _with_utilization(records.runs([result])[job], started, samples)
@@ -154,23 +197,6 @@ def _fresh_caches(folder: Path) -> dict[str, str]:
     }
     (folder / "tmp").mkdir()
     return {**caches, "TMPDIR": str(folder / "tmp"), "PYTHONUNBUFFERED": "1"}
-
-
-def _wait(child: subprocess.Popen[bytes], limit: float) -> None:
-    try:
-        child.wait(limit)
-    except subprocess.TimeoutExpired:
-        child.send_signal(signal.SIGINT)
-        try:
-            child.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            say("the run does not heed the interrupt and is killed")
-
-
-def _kill_group(child: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
 
 
 def _summary(run: Run) -> str:

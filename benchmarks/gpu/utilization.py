@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import threading
@@ -11,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 _COMMAND = (
     *("nvidia-smi", "--query-gpu=utilization.gpu"),
@@ -39,10 +38,10 @@ class Samples:
 
 
 @contextmanager
-def sampled() -> Iterator[Samples]:
-    """Samples the first GPU that CUDA shows, if there is one."""
+def sampled(environment: Mapping[str, str]) -> Iterator[Samples]:
+    """Samples the first GPU that CUDA shows to processes of an environment, if there is one."""
     samples = Samples()
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    first = environment.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     if shutil.which(_COMMAND[0]) is None:
         yield samples
         return

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +16,9 @@ import optuna
 import pytest
 
 from benchmarks.gpu import __main__ as command_line
-from benchmarks.gpu import child, ours, records, tuners
+from benchmarks.gpu import child, ours, processes, records, tuners
 from benchmarks.gpu import run as run_module
+from benchmarks.gpu.lanes import lanes_on
 from benchmarks.gpu.records import Job, Run
 from benchmarks.gpu.run import run_all, run_one
 from benchmarks.gpu.tuners import Tuned
@@ -26,19 +28,36 @@ from tests.benchmarks.gpu_runs import failed, run
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from benchmarks.gpu.lanes import Lane
+
+JOB = Job("matmul", "ours", 0)
+
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     """Replaces runs by made-up ones and lists what was asked for."""
     jobs: list[Job] = []
 
-    def fake(job: Job, **_: Any) -> Run:
+    def fake(job: Job, *_: Any, **__: Any) -> Run:
         jobs.append(job)
         return run(*job, process_seconds=50.0)
 
     monkeypatch.setattr(run_module, "run_one", fake)
-    monkeypatch.setattr(run_module, "warm_up", lambda: None)
+    monkeypatch.setattr(run_module, "warm_up", lambda lane: None)
     return jobs
+
+
+def do(
+    folder: Path,
+    job: Job = JOB,
+    *,
+    limit: float = 30.0,
+    devices: Sequence[int] = (),
+) -> Run:
+    """Does one run in a lane, and keeps what it prints."""
+    (lane,) = lanes_on(devices)
+    with (folder / "log").open("wb") as log:
+        return run_one(job, lane, threading.Event(), limit=limit, log=log)
 
 
 def start(raw: Path, *, budget: float = 1000.0, seeds: Sequence[int] = (0, 1)) -> None:
@@ -119,8 +138,7 @@ def test_a_search_of_helion_in_a_process_of_its_own(
 ) -> None:
     # Profiling by jax takes minutes, and is of no use on a processor.
     monkeypatch.setenv("HELION_AUTOTUNE_PALLAS_RANK_BY", "wall_time")
-    with (tmp_path / "log").open("wb") as log:
-        found = run_one(Job("long_reduction", "quick", 5), limit=300.0, log=log)
+    found = do(tmp_path, Job("long_reduction", "quick", 5), limit=300.0)
     assert found.error is None, (tmp_path / "log").read_text()
     assert found.config == {"block_sizes": [8]}
     assert found.outcomes == {"ok": 1}
@@ -165,7 +183,7 @@ def test_ours_interrupted_has_no_winner(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(ours, "tune", interrupted)
     found = in_this_process(Job("softmax", "ours", 0), tmp_path)
-    assert found.error == "stopped: the time that it was given was over"
+    assert found.error == "stopped: its time was over, or somebody interrupted"
     assert found.config is None
     assert [(point.latency_ms, point.config) for point in found.points] == [(2.0, {"x": 1})]
 
@@ -187,7 +205,7 @@ class Broken:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (KeyboardInterrupt(), "stopped: the time that it was given was over"),
+        (KeyboardInterrupt(), "stopped: its time was over, or somebody interrupted"),
         (ValueError("odd"), "ValueError: odd"),
         (None, "it returned without saying which configuration has won"),
     ],
@@ -224,8 +242,8 @@ import json, signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from benchmarks.gpu import records
-def write(error):
-    run = records.Run(*json.loads(sys.argv[1]), error=error)
+def write(error, **fields):
+    run = records.Run(*json.loads(sys.argv[1]), error=error, **fields)
     records.append(Path(sys.argv[3]) / "result.jsonl", run)
 """
 
@@ -243,8 +261,7 @@ except KeyboardInterrupt:
     write("interrupted")
 """
     )
-    with (tmp_path / "log").open("wb") as log:
-        found = run_one(Job("matmul", "ours", 0), limit=5.0, log=log)
+    found = do(tmp_path, limit=5.0)
     assert found.error == "interrupted"
     assert (tmp_path / "log").read_text() == "here\n"
 
@@ -252,10 +269,9 @@ except KeyboardInterrupt:
 def test_a_run_that_heeds_nothing_is_killed(
     tmp_path: Path, scripted: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(processes, "GRACE_SECONDS", 0.2)
     scripted("import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(60)")
-    with (tmp_path / "log").open("wb") as log:
-        found = run_one(Job("matmul", "ours", 0), limit=0.5, log=log)
+    found = do(tmp_path, limit=0.5)
     assert found.error == "the process ended with -9 and without a result"
     assert found.config is None
 
@@ -270,8 +286,7 @@ other = subprocess.Popen([sys.executable, "-c", {left_behind!r}])
 open({str(note)!r}, "w").write(str(other.pid))
 """
     )
-    with (tmp_path / "log").open("wb") as log:
-        run_one(Job("matmul", "ours", 0), limit=30.0, log=log)
+    do(tmp_path)
     status = Path(f"/proc/{note.read_text()}/stat")
     deadline = time.monotonic() + 10
     while status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z":
@@ -284,28 +299,180 @@ def test_every_run_has_empty_caches(tmp_path: Path, scripted: Callable[[str], No
     scripted(f"import json, os; json.dump(dict(os.environ), open({str(note)!r}, 'w'))")
     seen = []
     for _ in range(2):
-        with (tmp_path / "log").open("wb") as log:
-            run_one(Job("matmul", "ours", 0), limit=30.0, log=log)
+        do(tmp_path)
         seen.append(json.loads(note.read_text()))
     for name in ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "HELION_CACHE_DIR", "TMPDIR"):
         assert seen[0][name] != seen[1][name] != os.environ.get(name)
         assert not Path(seen[0][name]).exists()
 
 
-def test_the_drivers_utilization_is_sampled_while_the_tuner_runs(
+def test_the_utilization_of_the_lanes_gpu_is_sampled_while_the_tuner_runs(
     tmp_path: Path, scripted: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver = tmp_path / "nvidia-smi"
-    driver.write_text("#!/bin/sh\necho '[N/A]'\nwhile :; do echo 30; sleep 0.02; done\n")
+    driver.write_text("#!/bin/sh\necho '[N/A]'\nwhile :; do echo ${4#--id=}; sleep 0.02; done\n")
     driver.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,30")
     scripted(
-        RECORD.replace("error=error", "error=error, seconds=0.5, process_seconds=time.time() - s")
-        + "s = time.time()\ntime.sleep(0.5)\nwrite(None)\n"
+        RECORD
+        + """
+started = time.time()
+time.sleep(0.5)
+write(None, seconds=0.5, process_seconds=time.time() - started)
+"""
     )
-    with (tmp_path / "log").open("wb") as log:
-        found = run_one(Job("matmul", "ours", 0), limit=30.0, log=log)
+    found = do(tmp_path, devices=[1])
     assert found.gpu_utilization == pytest.approx(0.3)
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two GPUs of a machine that has more, and a processor of at least two cores."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("two lanes need two cores")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-5")
+    monkeypatch.setattr(run_module, "warm_up", lambda lane: None)
+
+
+def start_two(raw: Path, kernels: Sequence[str], seeds: Sequence[int] = (0,)) -> None:
+    run_all(raw, kernels, ["ours", "quick"], seeds, budget=100.0, guess=1.0, devices=[0, 1])
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_lanes_take_whole_kernels_and_have_a_gpu_and_cores_each(
+    tmp_path: Path, scripted: Callable[[str], None]
+) -> None:
+    raw = tmp_path / "raw.jsonl"
+    raw.touch()
+    scripted(
+        RECORD
+        + f"""
+import os
+kernel, tuner, seed = json.loads(sys.argv[1])
+deadline = time.monotonic() + 60
+# The first kernel is still at work when the other lane is done with the second one.
+while kernel == "matmul" and "rms_norm" not in Path({str(raw)!r}).read_text():
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+print(kernel, tuner, flush=True)
+cores, jobs = os.sched_getaffinity(0), os.environ["HELION_AUTOTUNE_PRECOMPILE_JOBS"]
+seen = {{"cores": " ".join(map(str, cores)), "jobs": jobs}}
+write(None, device=os.environ["CUDA_VISIBLE_DEVICES"], versions=seen)
+"""
+    )
+    cores = os.sched_getaffinity(0)
+    start_two(raw, ["matmul", "softmax", "rms_norm"])
+    found = records.runs([raw])
+    assert len(found) == len(raw.read_text().splitlines()) == 6
+    assert os.sched_getaffinity(0) == cores
+
+    of_device: dict[str, list[Run]] = {}
+    for one in found.values():
+        of_device.setdefault(one.device, []).append(one)
+    kernels = {device: [one.kernel for one in runs] for device, runs in of_device.items()}
+    assert set(kernels) == {"4", "GPU-5"}
+    assert sorted(kernels.values()) == [["matmul"] * 2, ["softmax"] * 2 + ["rms_norm"] * 2]
+
+    half = len(cores) // 2
+    shares = [{one.versions["cores"] for one in runs} for runs in of_device.values()]
+    first, second = ({int(core) for core in "".join(share).split()} for share in shares)
+    assert [len(share) for share in shares] == [1, 1]
+    assert len(first) == len(second) == half
+    assert not first & second
+    assert {one.versions["jobs"] for one in found.values()} == {str(half)}
+
+    logs = [(tmp_path / f"raw.{device}.log").read_text() for device in (0, 1)]
+    assert sorted(log.count("rms_norm quick\n") for log in logs) == [0, 1]
+    assert sorted(log.count("matmul quick\n") for log in logs) == [0, 1]
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_an_interrupt_reaches_all_lanes_and_what_they_had_is_recorded(
+    tmp_path: Path, scripted: Callable[[str], None]
+) -> None:
+    raw = tmp_path / "raw.jsonl"
+    kernels = ["matmul", "softmax"]
+    scripted(
+        RECORD
+        + f"""
+try:
+    (Path({str(tmp_path)!r}) / json.loads(sys.argv[1])[0]).touch()
+    time.sleep(60)
+except KeyboardInterrupt:
+    write("interrupted")
+"""
+    )
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 30
+        while not all((tmp_path / kernel).exists() for kernel in kernels):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    interrupter = threading.Thread(target=interrupt)
+    # It is ignored where a shell started all this in the background.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        interrupter.start()
+        with pytest.raises(KeyboardInterrupt):
+            start_two(raw, [*kernels, "rms_norm"])
+    finally:
+        interrupter.join()
+        signal.signal(signal.SIGINT, before)
+    found = records.runs([raw])
+    assert sorted(map(str, found)) == ["matmul/ours/0", "softmax/ours/0"]
+    assert {one.error for one in found.values()} == {"interrupted"}
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_an_error_in_a_lane_is_raised_when_the_others_are_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = tmp_path / "raw.jsonl"
+    broken = threading.Event()
+
+    def fake(job: Job, *_: Any, **__: Any) -> Run:
+        if job.kernel == "matmul":
+            broken.set()
+            raise OSError("no space left")
+        assert broken.wait(30)
+        return run(*job)
+
+    monkeypatch.setattr(run_module, "run_one", fake)
+    with pytest.raises(OSError, match="no space left"):
+        start_two(raw, ["matmul", "softmax", "rms_norm"])
+    assert list(map(str, records.runs([raw]))) == [
+        "softmax/ours/0",
+        "softmax/quick/0",
+        "rms_norm/ours/0",
+        "rms_norm/quick/0",
+    ]
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_in_each_lane_what_failed_comes_again_after_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = tmp_path / "raw.jsonl"
+    kernels = ["matmul", "softmax"]
+    for kernel in kernels:
+        records.append(raw, failed(kernel, "ours", 0))
+    together = threading.Barrier(2, timeout=30)
+    asked: dict[int | None, list[str]] = {0: [], 1: []}
+
+    def fake(job: Job, lane: Lane, *_: Any, **__: Any) -> Run:
+        asked[lane.device].append(str(job))
+        together.wait()
+        return run(*job)
+
+    monkeypatch.setattr(run_module, "run_one", fake)
+    start_two(raw, kernels, [0, 1])
+    order = ["quick/0", "ours/1", "quick/1", "ours/0"]
+    assert sorted(asked.values()) == [[f"{kernel}/{end}" for end in order] for kernel in kernels]
 
 
 def test_no_samples_have_no_mean() -> None:
