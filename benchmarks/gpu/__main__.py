@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.gpu.report import report
-from benchmarks.gpu.retime import retime_all
+from benchmarks.gpu.retime import retime_all, retime_on
 from benchmarks.gpu.run import run_all
 from benchmarks.gpu.tuners import TUNERS
 
@@ -70,11 +71,16 @@ def _add_retime(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--raw", type=Path, nargs="+", required=True, help="files of runs (*.jsonl, *.jsonl.gz)")
     add("--out", type=Path, required=True, help="file of re-timings, appended to (*.jsonl)")
+    _add_kernels(parser)
     add("--rounds", type=int, default=20, help="how often everything is timed (default: 20)")
     add("--budget", type=float, default=300.0, help="seconds after which no kernel begins (300)")
-    parser.set_defaults(
-        call=lambda args: retime_all(args.raw, args.out, rounds=args.rounds, budget=args.budget)
-    )
+    _add_devices(parser)
+    parser.set_defaults(call=_retime)
+
+
+def _retime(args: argparse.Namespace) -> None:
+    call = partial(retime_on, args.devices) if args.devices else retime_all
+    call(args.raw, args.out, args.kernels, rounds=args.rounds, budget=args.budget)
 
 
 def _add_kernels(parser: argparse.ArgumentParser) -> None:

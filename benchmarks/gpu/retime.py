@@ -12,6 +12,8 @@ import math
 import multiprocessing
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -22,13 +24,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.gpu import records
+from benchmarks.gpu.lanes import lanes_on, side_by_side
+from benchmarks.gpu.processes import attend
 from benchmarks.gpu.progress import say
 from benchmarks.gpu.records import Retimed, Retiming, Run
 from benchmarks.gpu.trajectory import best_at
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from benchmarks.gpu.lanes import Lane
 
 DEFAULT = "default"
 """Ends the name of Helion's default configuration, which no file tells: it stands empty there."""
@@ -46,29 +53,86 @@ _REPEAT = 40
 _ROUND_MS = 250.0
 
 
-def retime_all(raw: Sequence[Path], out: Path, *, rounds: int, budget: float) -> None:
+def retime_all(
+    raw: Sequence[Path], out: Path, kernels: Sequence[str], *, rounds: int, budget: float
+) -> None:
     """Times what ``out`` lacks, a kernel at a time; begins no kernel after ``budget`` seconds.
 
     Args:
         raw: files of runs.
         out: file of re-timings, appended to.
+        kernels: names of problems.
         rounds: how often everything is timed.
         budget: seconds.
     """
     started = time.monotonic()
-    known = records.retimings([out] if out.exists() else [])
-    todo = {
-        kernel: configs
-        for kernel, configs in candidates(records.runs(raw).values()).items()
-        if kernel not in known or _missing(configs, known[kernel])
-    }
     with shared_cache():
-        for kernel, checked in _check_all(todo).items():
+        for kernel, checked in _check_all(_todo(raw, out, kernels)).items():
             if time.monotonic() - started > budget:
                 say(f"{kernel}: left out, for the budget is spent")
                 continue
             say(f"{kernel}: {len(checked)} configurations")
             records.append(out, _retiming(kernel, checked, rounds))
+
+
+def retime_on(
+    devices: Sequence[int],
+    raw: Sequence[Path],
+    out: Path,
+    kernels: Sequence[str],
+    *,
+    rounds: int,
+    budget: float,
+) -> None:
+    """Does :func:`retime_all` on several GPUs side by side, each kernel on one of them.
+
+    Args:
+        devices: numbers of the GPUs.
+        raw: files of runs.
+        out: file of re-timings, appended to.
+        kernels: names of problems.
+        rounds: how often everything is timed.
+        budget: seconds.
+
+    Raises:
+        ValueError: A device is not there.
+        RuntimeError: A process failed; those of the other devices have ended by then.
+    """
+    todo = list(_todo(raw, out, kernels))
+    if not todo:
+        return
+    lanes = lanes_on(devices[: len(todo)])
+    shares = {lane: todo[i :: len(lanes)] for i, lane in enumerate(lanes)}
+    options = ["--raw", *map(str, raw), "--out", str(out)]
+    options += ["--rounds", str(rounds), "--budget", str(budget)]
+
+    def work(lane: Lane, stop: threading.Event) -> None:
+        _retime_in_process(lane, stop, [*options, "--kernels", ",".join(shares[lane])])
+
+    side_by_side(lanes, work)
+
+
+def _retime_in_process(lane: Lane, stop: threading.Event, options: Sequence[str]) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.gpu", "retime", *options],
+        env=os.environ | lane.environment(),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    attend(child, stop)
+    if child.returncode != 0:
+        raise RuntimeError(
+            f"The process of device {lane.device} ended with {child.returncode}; see above."
+        )
+
+
+def _todo(raw: Sequence[Path], out: Path, kernels: Sequence[str]) -> dict[str, list[Retimed]]:
+    known = records.retimings([out] if out.exists() else [])
+    return {
+        kernel: configs
+        for kernel, configs in candidates(records.runs(raw).values()).items()
+        if kernel in kernels and (kernel not in known or _missing(configs, known[kernel]))
+    }
 
 
 def _check_all(todo: Mapping[str, Sequence[Retimed]]) -> dict[str, list[Retimed]]:

@@ -1,14 +1,23 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from benchmarks.gpu import records, retime
 from benchmarks.gpu.records import Retimed
-from benchmarks.gpu.retime import candidates, check, retime_all, rotated_rounds, shared_cache
+from benchmarks.gpu.retime import (
+    candidates,
+    check,
+    retime_all,
+    retime_on,
+    rotated_rounds,
+    shared_cache,
+)
 from tests.benchmarks.gpu_runs import failed, run
 
 if TYPE_CHECKING:
@@ -71,7 +80,8 @@ def test_winners_are_checked_and_timed(tmp_path: Path, monkeypatch: pytest.Monke
     raw, out = tmp_path / "raw.jsonl", tmp_path / "out.jsonl"
     records.append(raw, run("long_reduction", config={"block_sizes": [8]}))
     records.append(raw, run("long_reduction", "quick", config={"block_sizes": [8, 8]}))
-    retime_all([raw], out, rounds=2, budget=600.0)
+    records.append(raw, run("softmax"))
+    retime_all([raw], out, ["long_reduction"], rounds=2, budget=600.0)
     (found,) = records.retimings([out]).values()
     by_name = {retimed.names[0]: retimed for retimed in found.configs}
     for name in ("long_reduction/default", "long_reduction/ours/0"):
@@ -85,7 +95,7 @@ def test_winners_are_checked_and_timed(tmp_path: Path, monkeypatch: pytest.Monke
     assert broken.latency_ms is None
 
     # What is there is not done again, and there is nothing that a spent budget could leave out.
-    retime_all([raw], out, rounds=2, budget=0.0)
+    retime_all([raw], out, ["long_reduction"], rounds=2, budget=0.0)
     assert len(out.read_text().splitlines()) == 1
 
 
@@ -94,7 +104,79 @@ def test_a_spent_budget_begins_no_kernel(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(retime, "check", lambda kernel, retimed: retimed)
     raw, out = tmp_path / "raw.jsonl", tmp_path / "out.jsonl"
     records.append(raw, run("long_reduction"))
-    retime_all([raw], out, rounds=2, budget=0.0)
+    retime_all([raw], out, ["long_reduction"], rounds=2, budget=0.0)
+    assert not out.exists()
+
+
+RETIME = """
+import argparse, os, sys
+from pathlib import Path
+from benchmarks.gpu import records
+parser = argparse.ArgumentParser()
+parser.add_argument("command")
+for name in ("--raw", "--out", "--kernels", "--rounds", "--budget"):
+    parser.add_argument(name, required=True)
+args = parser.parse_args()
+cores = " ".join(map(str, os.sched_getaffinity(0)))
+for kernel in args.kernels.split(","):
+    if kernel == "softmax":
+        sys.exit(3)
+    given = {"cores": cores, "rounds": args.rounds, "budget": args.budget}
+    retiming = records.Retiming(kernel, os.environ["CUDA_VISIBLE_DEVICES"], given, [])
+    records.append(Path(args.out), retiming)
+"""
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two GPUs, a processor of at least two cores, and processes that re-time nothing."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("two lanes need two cores")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-5")
+    original = subprocess.Popen
+
+    def popen(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        assert command[:3] == [sys.executable, "-m", "benchmarks.gpu"]
+        return original([sys.executable, "-c", RETIME, *command[3:]], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_each_kernel_is_retimed_on_one_of_the_devices(tmp_path: Path) -> None:
+    raw, out = tmp_path / "raw.jsonl", tmp_path / "out.jsonl"
+    kernels = ["matmul", "rms_norm", "attention"]
+    for kernel in [*kernels, "softmax"]:
+        records.append(raw, run(kernel))
+    retime_on([0, 1], [raw], out, kernels, rounds=7, budget=9.5)
+    found = records.retimings([out])
+    assert {kernel: found[kernel].device for kernel in found} == {
+        "matmul": "4",
+        "rms_norm": "GPU-5",
+        "attention": "4",
+    }
+    cores = {retiming.device: retiming.versions["cores"] for retiming in found.values()}
+    assert not set(cores["4"].split()) & set(cores["GPU-5"].split())
+    assert {retiming.versions["rounds"] for retiming in found.values()} == {"7"}
+    assert {retiming.versions["budget"] for retiming in found.values()} == {"9.5"}
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_device_that_fails_leaves_the_others_their_retimings(tmp_path: Path) -> None:
+    raw, out = tmp_path / "raw.jsonl", tmp_path / "out.jsonl"
+    kernels = ["softmax", "rms_norm"]
+    for kernel in kernels:
+        records.append(raw, run(kernel))
+    with pytest.raises(RuntimeError, match="The process of device 0 ended with 3"):
+        retime_on([0, 1], [raw], out, kernels, rounds=2, budget=9.0)
+    assert list(records.retimings([out])) == ["rms_norm"]
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_no_device_is_needed_for_nothing(tmp_path: Path) -> None:
+    raw, out = tmp_path / "raw.jsonl", tmp_path / "out.jsonl"
+    records.append(raw, run("softmax"))
+    retime_on([0, 1], [raw], out, ["matmul"], rounds=2, budget=9.0)
     assert not out.exists()
 
 
