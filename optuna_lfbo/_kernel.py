@@ -15,6 +15,7 @@ from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 from scipy.stats import norm, rankdata
 
+from optuna_lfbo._copies import originals
 from optuna_lfbo._factors import make_factor
 
 if TYPE_CHECKING:
@@ -135,6 +136,12 @@ class RankModel:
 
 
 def _normal_scores(losses: Array) -> Array:
-    """Normal quantiles of the ranks, of mean 0 and variance 1 unless all are equal."""
-    scores = norm.ppf((rankdata(losses) - 0.5) / len(losses))
-    return np.asarray((scores - scores.mean()) / max(float(scores.std()), 1e-9))
+    """Normal quantiles of the ranks, of mean 0 and variance 1 unless all are equal.
+
+    Those of originals; a copy has its original's.
+    """
+    values = losses[originals(losses)]
+    scores = norm.ppf((rankdata(values) - 0.5) / len(values))
+    scores = (scores - scores.mean()) / max(float(scores.std()), 1e-9)
+    order = np.argsort(values, kind="stable")
+    return np.asarray(scores[order[np.searchsorted(values, losses, sorter=order)]])

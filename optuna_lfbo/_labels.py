@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from optuna_lfbo._copies import originals, shares
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -33,7 +35,7 @@ def label(losses: Array, quantile: float) -> Labels:
     The threshold tau is the ``quantile`` of the finite losses, so that failures do not widen
     what counts as good; at least one trial is good if any has succeeded. Good trials weigh
     alike (probability of improvement; with it the loss is that of Tiao et al., BORE, ICML
-    2021) and both classes have the same mass.
+    2021) and both classes have the same mass. Trials of one value count, and weigh, as one.
 
     Args:
         losses: Values to minimise, shape ``(n,)``; infinite for a failed or pruned trial.
@@ -42,11 +44,10 @@ def label(losses: Array, quantile: float) -> Labels:
     finite = np.isfinite(losses)
     if not finite.any():
         return Labels(np.zeros(len(losses), dtype=bool), np.ones(len(losses)))
-    tau = np.quantile(losses[finite], quantile, method="inverted_cdf")
+    tau = np.quantile(losses[finite & originals(losses)], quantile, method="inverted_cdf")
     good = losses <= tau
-    weights = np.ones(len(losses))
-    n_good = int(good.sum())
-    if n_good < len(losses):
-        weights[good] *= len(losses) / (2 * n_good)
-        weights[~good] *= len(losses) / (2 * (len(losses) - n_good))
+    weights = shares(losses)
+    classes = [members for members in (good, ~good) if members.any()]
+    for members in classes:
+        weights[members] *= len(losses) / (len(classes) * weights[members].sum())
     return Labels(good, weights)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optuna_lfbo._copies import originals
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -19,7 +21,7 @@ _MOST_RANKED = 1000
 
 
 def select_incumbents(rows: Array, losses: Array, n: int, min_changes: int) -> Array:
-    """The best rows that differ from one another, best first.
+    """The best rows that differ from one another, and in their losses, best first.
 
     Args:
         rows: Shape ``(m, d)``.
@@ -31,6 +33,7 @@ def select_incumbents(rows: Array, losses: Array, n: int, min_changes: int) -> A
         Rows of shape ``(k, d)`` with ``k <= n``.
     """
     order = np.argsort(losses, kind="stable")[: int(np.isfinite(losses).sum())]
+    order = order[originals(losses[order])]
     ranked = rows[order[:_MOST_RANKED]]
     far = np.ones(len(ranked), dtype=bool)
     chosen: list[int] = []

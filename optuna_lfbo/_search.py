@@ -12,6 +12,7 @@ import numpy as np
 from optuna_lfbo._acquisition import farthest, log_expected_improvement, pick_batch
 from optuna_lfbo._canonical import Representatives
 from optuna_lfbo._conditions import Conditions
+from optuna_lfbo._copies import originals
 from optuna_lfbo._history import Table, Tried, pending_rows
 from optuna_lfbo._kernel import RankModel
 from optuna_lfbo._labels import label
@@ -303,8 +304,11 @@ class Search:
 
 
 def _telling(losses: Array, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Indices of the best half of ``n`` trials and of random others."""
+    """Indices of the best half of ``n`` trials, without copies, and of random others."""
     order = np.argsort(losses, kind="stable")
     if len(order) <= n:
         return order
-    return np.concatenate([order[: n // 2], rng.choice(order[n // 2 :], n - n // 2, False)])
+    is_original = originals(losses)[order]
+    best = order[is_original][: n // 2]
+    others = order[~np.isin(order, best)]
+    return np.concatenate([best, rng.choice(others, n - len(best), False)])
