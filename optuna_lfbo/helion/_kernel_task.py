@@ -12,7 +12,13 @@ from optuna_lfbo.helion._identity import identity_of
 from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._program import program_of
 from optuna_lfbo.helion._setup import Setup
-from optuna_lfbo.helion._task import Configuration, ProgramTask, RejectedError, json_of
+from optuna_lfbo.helion._task import (
+    NEIGHBOUR,
+    Configuration,
+    ProgramTask,
+    RejectedError,
+    json_of,
+)
 from optuna_lfbo.helion.exceptions import KernelError
 from optuna_lfbo.helion.space import KernelSpace
 
@@ -71,11 +77,19 @@ class KernelTask(ProgramTask):
         With 30 parameters a search that learns from the random ones may take hundreds of trials
         to come to a plain neighbour of the default, which is sometimes all there is to find.
         """
-        neighbours = self.space.neighbours(self.space.default)[: n // 2]
+        neighbours = self.neighbours(self.space.default.config)[: n // 2]
         return [
-            *(("neighbour", json_of(config)) for config in neighbours),
+            *((NEIGHBOUR, configuration) for configuration in neighbours),
             *(("random", json_of(config)) for config in self.space.random_configs(n, seed)),
         ]
+
+    def neighbours(self, configuration: Mapping[str, object]) -> list[Configuration]:
+        """Return the configurations that are one step of Helion's from another one.
+
+        Raises:
+            helion.exc.InvalidConfig: It is not one of this kernel.
+        """
+        return [json_of(other) for other in self.space.neighbours(self.config(configuration))]
 
     def config(self, configuration: Mapping[str, Any]) -> Config:
         """Return the configuration for ``helion.kernel(config=...)``.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from optuna.trial import TrialState
 
@@ -40,6 +41,7 @@ class Ledger:
         self._claims: dict[str, int] = {}
         self._queue: dict[int, str] = {}
         self._old: set[int] | None = None
+        self._best: tuple[float, str] | None = None
         self.running: list[FrozenTrial] = []
 
     def read(self, trials: Sequence[FrozenTrial]) -> None:
@@ -68,6 +70,14 @@ class Ledger:
             return None
         return repeated(*entry)
 
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The fastest of the configurations that were measured to the end, if there is one."""
+        if self._best is None:
+            return None
+        config: dict[str, Any] = json.loads(self._best[1])
+        return config
+
     def claimant(self, config: Mapping[str, object]) -> int | None:
         """Return the number of the trial that measures ``config``, or will: the first of those.
 
@@ -88,6 +98,9 @@ class Ledger:
         key = key_of(config)
         if key not in self._known:
             self._known[key] = (number, outcome)
+            if outcome.latency_ms is not None and not outcome.first_look:
+                entry = (outcome.latency_ms, key)
+                self._best = entry if self._best is None else min(self._best, entry)
             if number not in (self._old or ()):
                 self._new.append(key)
 

@@ -96,6 +96,10 @@ class MultiTask(Task):
         """Return configurations to begin with where nothing is known, with their origins."""
         return self._first.starts(n, seed)
 
+    def neighbours(self, configuration: Configuration) -> list[Configuration]:
+        """Return configurations that are one step from another one."""
+        return self._first.neighbours(configuration)
+
     def engine(self, n_compilers: int | None = None) -> MultiEngine:
         """Run the kernel with each set, and time the defaults.
 

@@ -103,6 +103,7 @@ class Pipeline:
         self._followers: list[_Flight] = []
         self._best_ms = best_latency(study)
         self._n_observed = 0
+        self._surrounded: Configuration | None = None
         self.asking_s = 0.0
 
     def run(self, progress: Progress) -> str:
@@ -182,12 +183,25 @@ class Pipeline:
 
     def _new_trial(self) -> optuna.Trial:
         """A trial from the queue, or with a start, or one for the sampler."""
+        self._surround_the_best()
         start = self._starts.next(self._ledger, has_company=self._members.has_company)
         self._storage.planned = start
         trial = self._study.ask()
         if start is not None and not self._storage.is_draft(trial):
             self._starts.put_back(start)
         return trial
+
+    def _surround_the_best(self) -> None:
+        """Leave no neighbour of the best untried before patience ends.
+
+        What a model says of them may be wrong, and then nothing would ever correct it.
+        """
+        if not self._stop.is_impatient:
+            return
+        best = self._ledger.best
+        if best is not None and best != self._surrounded:
+            self._surrounded = best
+            self._starts.surround(best)
 
     def _claim(self, flight: _Flight) -> None:
         """Measure a configuration, if that is for this trial to do."""

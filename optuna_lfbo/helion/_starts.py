@@ -1,4 +1,4 @@
-"""Configurations to begin with, which the workers of a study go through together."""
+"""Configurations that are not the sampler's, which the workers go through together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from optuna_lfbo.helion._task import RejectedError
+from optuna_lfbo.helion._task import NEIGHBOUR, RejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ def plan_starts(study: optuna.Study, n_trials: int | None, seed: int | None) -> 
 
 
 class Starts:
-    """The starts that have had no trial yet.
+    """The starts that have had no trial yet, and what is to be tried later on.
 
     Args:
         task: What is tuned.
@@ -97,6 +97,12 @@ class Starts:
         except RejectedError:
             return None
         return Start(configuration, params, origin)
+
+    def surround(self, configuration: Configuration) -> None:
+        """Have the neighbours of a configuration, too."""
+        if self._task.params_of_start(configuration) is not None:
+            near = self._task.neighbours(configuration)
+            self._left.extend((NEIGHBOUR, neighbour) for neighbour in near)
 
     def put_back(self, start: Start) -> None:
         """Have one that no trial has been given after all."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _PATIENCE = 300
 _PATIENCE_SHARE = 0.25
 _IMPROVEMENT = 0.01
+_IMPATIENCE = 0.5
 _EXHAUSTION = 50
 _GRACE_S = 5.0
 
@@ -101,7 +102,19 @@ class StopRule:
             return "timeout"
         if self._n_known >= _EXHAUSTION:
             return "nothing new to try"
-        patience = max(_PATIENCE, _PATIENCE_SHARE * self._n_finished)
-        if self._n_finished - self._improved_at >= patience:
-            return f"no improvement in {self._n_finished - self._improved_at} trials"
+        if self._n_vain >= self._patience:
+            return f"no improvement in {self._n_vain} trials"
         return None
+
+    @property
+    def is_impatient(self) -> bool:
+        """Whether a good part of the patience was in vain."""
+        return self._n_vain >= _IMPATIENCE * self._patience
+
+    @property
+    def _patience(self) -> float:
+        return max(_PATIENCE, _PATIENCE_SHARE * self._n_finished)
+
+    @property
+    def _n_vain(self) -> int:
+        return self._n_finished - self._improved_at

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 N_DUPLICATES: Final = "n_duplicates"
 """Attribute of a study: how many of its trials took an earlier one's value."""
 
+NEIGHBOUR: Final = "neighbour"
+"""Origin of what is one step from a configuration that is known to be good."""
+
 Configuration: TypeAlias = dict[str, Any]
 """What a program is built from, as JSON has it."""
 
@@ -182,6 +185,10 @@ class Task(abc.ABC):
             n: How many random ones at most; of others half as many at most.
             seed: Of the random ones.
         """
+        return []
+
+    def neighbours(self, configuration: Configuration) -> list[Configuration]:
+        """Return configurations that are one step from another one of this task."""
         return []
 
     def enqueue(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from benchmarks.gpu.replay.clock import Seats, VirtualClock, VirtualFuture
@@ -19,6 +20,7 @@ from benchmarks.gpu.replay.machine import Answer, Costs
 from benchmarks.gpu.replay.task import VirtualTask
 from optuna_lfbo import LFBOSampler
 from optuna_lfbo._winner import FINAL, winner_of
+from optuna_lfbo.helion import _stop
 from optuna_lfbo.helion._identity import Identity
 from optuna_lfbo.helion._outcome import Outcome, key_of
 from optuna_lfbo.helion._stop import StopRule
@@ -29,6 +31,7 @@ from optuna_lfbo.helion.tuner import conduct
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
     from optuna_lfbo.helion._crew import Crew
@@ -86,6 +89,11 @@ class TableTask(VirtualTask, Task):
     def config(self, configuration: Mapping[str, Any]) -> Any:
         return configuration
 
+    def neighbours(self, configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
+        steps = [(name, step) for name in list(SPACE)[:3] for step in (-1, 1)]
+        moved = [{**configuration, name: configuration[name] + step} for name, step in steps]
+        return [other for other in moved if tuple(other[name] for name in SPACE) in TABLE]
+
     def sampler(self, seed: int | None = None) -> LFBOSampler:
         return LFBOSampler(seed=seed)
 
@@ -98,6 +106,7 @@ class Run:
         n_trials: At most.
         timeout: In virtual seconds.
         in_generations: Whether without the pipeline.
+        sampler: In place of the task's.
     """
 
     def __init__(
@@ -106,6 +115,7 @@ class Run:
         n_trials: int | None = None,
         timeout: float | None = None,
         in_generations: bool = False,
+        sampler: BaseSampler | None = None,
     ) -> None:
         self.clock = VirtualClock()
         self.asked: list[Answer] = []
@@ -114,10 +124,11 @@ class Run:
         if in_generations:
             crew = Generations(self.clock, processes)
         task = TableTask(processes)
-        self.study = open_study("table", None, task.sampler(0))
+        self.study = open_study("table", None, sampler or task.sampler(0))
         task.enqueue(self.study, [DEFAULT, *(config(*point) for point in first)], "seed")
         self.told: list[tuple[float, int]] = []
         stop = StopRule(n_trials, timeout, self.clock)
+        self.task = task
         self.reason = conduct(task, self.study, stop, 0, told=self._tell, crew=crew)
         self.trials = self.study.get_trials(deepcopy=False)
 
@@ -163,6 +174,19 @@ def test_a_patient_search_finds_the_best_and_ends(whole: Run) -> None:
     assert winner is not None
     found = TABLE[tuple(winner.configuration.values())]
     assert found.latency_ms <= 1.02 * min(answer.latency_ms for answer in right)
+
+
+def test_no_neighbour_of_the_best_is_untried_when_patience_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_stop, "_PATIENCE", 30)
+    run = Run(sampler=RandomSampler(seed=3))
+    assert run.reason.startswith("no improvement")
+    best = run.study.best_trial.user_attrs["config"]
+    tried = [trial.user_attrs["config"] for trial in run.trials]
+    assert all(neighbour in tried for neighbour in run.task.neighbours(best))
+    origins = [trial.user_attrs.get("origin") for trial in run.trials]
+    assert "neighbour" in origins[len(origins) // 2 :]
 
 
 def test_the_final_comparison_has_the_default_and_the_winner(whole: Run) -> None:

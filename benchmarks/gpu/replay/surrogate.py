@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from optuna_lfbo.helion.space import KernelSpace
 
 _N_TREES = 50
+_COMPILE_S = 1.5
+"""Of everything, where no compile time is on record."""
 _WORKS = "works"
 
 
@@ -46,7 +48,8 @@ class Surrogate:
         self._fault = ExtraTreesClassifier(_N_TREES, min_samples_leaf=2, random_state=0)
         self._fault.fit([x for _, x in inside], [record.fault or _WORKS for record, _ in inside])
         self._latency = _fitted([(x, r.latency_ms) for r, x in inside if r.fault is None])
-        self._compile = _fitted([(x, r.compile_s) for r, x in inside if r.compile_s])
+        timed = [(x, r.compile_s) for r, x in inside if r.compile_s]
+        self._compile = _fitted(timed or [(x, _COMPILE_S) for _, x in inside])
         self.best_ms = min(r.latency_ms for r, _ in inside if r.latency_ms is not None)
 
     def answer(self, config: Mapping[str, Any], source: str) -> Answer:

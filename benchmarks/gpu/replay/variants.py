@@ -8,12 +8,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+import numpy as np
+
 from benchmarks.gpu.replay.crew import Generations, VirtualCrew
+from optuna_lfbo import _kernel, _labels, _moves, _search
 from optuna_lfbo.helion import _jobs, _pipeline, _starts, _stop
 from optuna_lfbo.helion._stop import StopRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from numpy.typing import NDArray
 
     from benchmarks.gpu.replay.clock import VirtualClock
     from benchmarks.gpu.replay.engine import VirtualProcesses
@@ -92,6 +97,10 @@ class Endless(StopRule):
         return "nothing new to try" if self._n_known >= _stop._EXHAUSTION else None
 
 
+def _no_copies(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.ones(len(losses), dtype=bool)
+
+
 VARIANTS = {
     "full": Variant("the tuner"),
     "generations": Variant(
@@ -102,8 +111,20 @@ VARIANTS = {
     ),
     "no_seeds": Variant("without the compiler's seeds and the default", has_seeds=False),
     "no_starts": Variant("without random configurations first", {(_starts, "_MOST"): 0}),
+    "copies_count": Variant(
+        "every trial counts, also one of several with the same value",
+        {
+            **{
+                (module, "originals"): _no_copies for module in (_kernel, _labels, _moves, _search)
+            },
+            (_labels, "shares"): lambda losses: np.ones(len(losses)),
+        },
+    ),
+    "no_surrounding": Variant(
+        "no neighbours of the best when patience runs out", {(_stop, "_IMPATIENCE"): math.inf}
+    ),
     "none_of_these": Variant(
-        "without all four",
+        "without the first four",
         {(_jobs, "_CLEARLY_SLOWER"): math.inf, (_starts, "_MOST"): 0},
         generation=21,
         has_seeds=False,
