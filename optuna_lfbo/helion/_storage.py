@@ -105,13 +105,23 @@ def _database(url: str) -> RDBStorage:
     written survives its death either way.
     """
     if not url.startswith("sqlite"):
-        # A server that was started again has forgotten the connections that it had.
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        return RDBStorage(url, engine_kwargs=_server_options(url))
     opened = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _SQLITE_WAIT_S}})
     sqlalchemy.event.listen(opened.engine, "connect", _use_write_ahead_log)
     sqlalchemy.event.listen(opened.engine, "begin", _lock_if_wanted)
     opened.engine.dispose()
     return opened
+
+
+def _server_options(url: str) -> dict[str, Any]:
+    # A server that was started again has forgotten the connections that it had.
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith(("mysql", "mariadb")):
+        # PostgreSQL's default, too. In their own, MariaDB's newer servers let nobody write to
+        # what others have changed since the transaction began, as workers that start or end
+        # at once do.
+        options["isolation_level"] = "READ COMMITTED"
+    return options
 
 
 @contextlib.contextmanager
