@@ -55,7 +55,7 @@ def main() -> None:
 def _import_what_comes_late() -> None:
     """Import what would be imported in every process, when it is needed."""
     RDBStorage("sqlite://")
-    for name in ("jax", "redis", "psycopg2", "grpc"):
+    for name in ("jax", "redis", "psycopg2", "pymysql", "grpc"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 
