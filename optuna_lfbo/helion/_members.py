@@ -120,7 +120,10 @@ class Members:
     def __enter__(self) -> Self:
         """Join those who are at work, or begin anew."""
         pid, now = os.getpid(), time.time()
-        began, since = self._session or (now, len(self._study.get_trials(deepcopy=False)))
+        began, since = self._session or (
+            now,
+            len(patiently(self._study.get_trials, deepcopy=False)),
+        )
         host = platform.node()
         self.me = Member(host, _machine(), pid, _born(pid), began, since, "running", now)
         self._write()

@@ -101,7 +101,7 @@ class Pipeline:
         self._crew: Crew = crew or Threads(self._capacity)
         self._in_flight: dict[Future[Outcome], _Flight] = {}
         self._followers: list[_Flight] = []
-        self._best_ms = best_latency(study)
+        self._best_ms = best_latency(self._study)
         self._n_observed = 0
         self._surrounded: Configuration | None = None
         self.asking_s = 0.0

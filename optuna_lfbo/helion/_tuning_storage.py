@@ -274,6 +274,11 @@ def tuning_study(study: optuna.Study) -> tuple[optuna.Study, TuningStorage]:
     return ours, storage
 
 
+def patient(study: optuna.Study) -> optuna.Study:
+    """Return the same study, which waits for its storage when that is out of reach."""
+    return tuning_study(study)[0]
+
+
 def _enter(trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
     trial.state = state
     if values is not None:

@@ -26,6 +26,7 @@ from optuna_lfbo.helion._signals import interruptible
 from optuna_lfbo.helion._starts import Starts, plan_starts
 from optuna_lfbo.helion._stop import StopRule
 from optuna_lfbo.helion._storage import open_study
+from optuna_lfbo.helion._tuning_storage import patient
 from optuna_lfbo.helion.exceptions import KernelError
 
 if TYPE_CHECKING:
@@ -188,13 +189,14 @@ def tuned(
     found = checked_devices(devices, task)
     with shared_storage(storage) as shared:
         study = open_study(name, shared, own_sampler)
-        task.claim(study)
-        session = time.time(), len(study.get_trials(deepcopy=False))
-        _begin(task, study, stop, seed)
+        ours = patient(study)
+        task.claim(ours)
+        session = time.time(), len(ours.get_trials(deepcopy=False))
+        _begin(task, ours, stop, seed)
         verbosity = optuna.logging.get_verbosity()
         order = Order(task, shared, name, sampler, seed, n_trials, timeout, session, verbosity)
         with interruptible():
-            reason = conduct_on(found, order, study, show_progress_bar, told)
+            reason = conduct_on(found, order, ours, show_progress_bar, told)
         if storage is None:
             study = in_memory(study)
     return _result(task, study, reason)
@@ -208,7 +210,8 @@ def _result(task: Task, study: optuna.Study, reason: str) -> TuneResult[Any]:
         KeyboardInterrupt: Tuning was interrupted before any was measured.
         ValueError: What the study has for the best one is none of this task.
     """
-    best = winner_of(study)
+    ours = patient(study)
+    best = winner_of(ours)
     if best is None and reason == INTERRUPTED:
         raise KeyboardInterrupt
     if best is None:
@@ -218,7 +221,7 @@ def _result(task: Task, study: optuna.Study, reason: str) -> TuneResult[Any]:
     config = task.recorded(best.configuration, "The best configuration on record")
     if reason == INTERRUPTED:
         _logger.warning(f"Interrupted. The best so far takes {best.latency_ms:.4g} ms: {config}")
-    return TuneResult(config, best.latency_ms, default_latency(study.user_attrs), study, reason)
+    return TuneResult(config, best.latency_ms, default_latency(ours.user_attrs), study, reason)
 
 
 def conduct(
@@ -248,27 +251,28 @@ def conduct(
         Why tuning ended.
     """
     started = stop.clock()
-    task.claim(study)
+    ours = patient(study)
+    task.claim(ours)
     with interruptible(), Members(study, session) as members:
         try:
             if members.is_first:
-                _begin(task, study, stop, seed)
+                _begin(task, ours, stop, seed)
             else:
                 stop.join(time.time() - members.me.session)
-            starts = Starts(task, study)
+            starts = Starts(task, ours)
             engine = task.engine()
             try:
                 pipeline = Pipeline(task, engine, study, members, stop, starts, told, crew)
-                with Progress(engine, study, stop, show_progress) as progress:
+                with Progress(engine, ours, stop, show_progress) as progress:
                     reason = pipeline.run(progress)
                 if reason != INTERRUPTED:
-                    compare(task, engine, study, members)
+                    compare(task, engine, ours, members)
             finally:
                 engine.close()
         except KeyboardInterrupt:
             return INTERRUPTED
         wall_s = stop.clock() - started
-        _record(study, reason, wall_s, busy_s=engine.busy_s, asking_s=pipeline.asking_s)
+        _record(ours, reason, wall_s, busy_s=engine.busy_s, asking_s=pipeline.asking_s)
     return reason
 
 
