@@ -101,6 +101,12 @@ def _no_copies(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.ones(len(losses), dtype=bool)
 
 
+_COPIES_COUNT: dict[tuple[Any, str], object] = {
+    **{(module, "originals"): _no_copies for module in (_kernel, _labels, _moves, _search)},
+    (_labels, "shares"): lambda losses: np.ones(len(losses)),
+}
+_NO_SURROUNDING: dict[tuple[Any, str], object] = {(_stop, "_IMPATIENCE"): math.inf}
+
 VARIANTS = {
     "full": Variant("the tuner"),
     "generations": Variant(
@@ -112,17 +118,10 @@ VARIANTS = {
     "no_seeds": Variant("without the compiler's seeds and the default", has_seeds=False),
     "no_starts": Variant("without random configurations first", {(_starts, "_MOST"): 0}),
     "copies_count": Variant(
-        "every trial counts, also one of several with the same value",
-        {
-            **{
-                (module, "originals"): _no_copies for module in (_kernel, _labels, _moves, _search)
-            },
-            (_labels, "shares"): lambda losses: np.ones(len(losses)),
-        },
+        "every trial counts, also one of several with the same value", _COPIES_COUNT
     ),
-    "no_surrounding": Variant(
-        "no neighbours of the best when patience runs out", {(_stop, "_IMPATIENCE"): math.inf}
-    ),
+    "no_surrounding": Variant("no neighbours of the best when patience runs out", _NO_SURROUNDING),
+    "neither": Variant("both of these", {**_COPIES_COUNT, **_NO_SURROUNDING}),
     "none_of_these": Variant(
         "without the first four",
         {(_jobs, "_CLEARLY_SLOWER"): math.inf, (_starts, "_MOST"): 0},
