@@ -9,6 +9,7 @@ import optuna
 from benchmarks.gpu.records import Point
 from benchmarks.gpu.tuners import Tuned
 from optuna_lfbo.helion import tune
+from optuna_lfbo.helion.tuner import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,7 @@ class Ours:
     def run(self, kernel: Any, args: Sequence[object], seed: int) -> None:
         result = tune(kernel, args, seed=seed, storage=self._storage, study_name=self._STUDY)
         print("tuning:", result.study.user_attrs.get("tuning"))
-        if result.stop_reason == "interrupted":
+        if result.stop_reason == INTERRUPTED:
             # As Helion's searches do; the best of half a run is not what the tuner would return.
             raise KeyboardInterrupt
         self._result = result

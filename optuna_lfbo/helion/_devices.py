@@ -18,7 +18,6 @@ from optuna_lfbo.helion import _device_worker
 from optuna_lfbo.helion._folder import work_folder
 from optuna_lfbo.helion._fork_server import forked
 from optuna_lfbo.helion._local_journal import local_journal
-from optuna_lfbo.helion._patience import patiently
 from optuna_lfbo.helion._progress import StudyProgress
 from optuna_lfbo.helion._stop import StopRule
 from optuna_lfbo.helion.exceptions import KernelError
@@ -252,7 +251,7 @@ class _News:
     """Tells of the trials that other processes have ended.
 
     Args:
-        study: Whose trials; those that have ended by now are old.
+        study: Whose trials; those that have ended by now are old. It waits for its storage.
         told: Called with each trial that ends.
     """
 
@@ -269,7 +268,7 @@ class _News:
                 self._told(trial)
 
     def _ended(self) -> list[FrozenTrial]:
-        trials = patiently(self._study.get_trials, deepcopy=False)
+        trials = self._study.get_trials(deepcopy=False)
         return [trial for trial in trials if trial.state.is_finished()]
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from optuna.trial import TrialState
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from optuna_lfbo.helion._outcome import FailedStatus
+    from optuna_lfbo.helion._task import Configuration
 
 
 class Ledger:
@@ -41,7 +41,7 @@ class Ledger:
         self._claims: dict[str, int] = {}
         self._queue: dict[int, str] = {}
         self._old: set[int] | None = None
-        self._best: tuple[float, str] | None = None
+        self._best: tuple[float, str, Configuration] | None = None
         self.running: list[FrozenTrial] = []
 
     def read(self, trials: Sequence[FrozenTrial]) -> None:
@@ -71,12 +71,9 @@ class Ledger:
         return repeated(*entry)
 
     @property
-    def best(self) -> dict[str, Any] | None:
+    def best(self) -> Configuration | None:
         """The fastest of the configurations that were measured to the end, if there is one."""
-        if self._best is None:
-            return None
-        config: dict[str, Any] = json.loads(self._best[1])
-        return config
+        return None if self._best is None else self._best[2]
 
     def claimant(self, config: Mapping[str, object]) -> int | None:
         """Return the number of the trial that measures ``config``, or will: the first of those.
@@ -93,13 +90,13 @@ class Ledger:
         """Whether that trial has still to be taken from the queue."""
         return self.claimant(config) in self._queue
 
-    def add(self, number: int, config: Mapping[str, object], outcome: Outcome) -> None:
+    def add(self, number: int, config: Configuration, outcome: Outcome) -> None:
         """Enter the outcome of a trial that the storage does not have as finished yet."""
         key = key_of(config)
         if key not in self._known:
             self._known[key] = (number, outcome)
             if outcome.latency_ms is not None and not outcome.first_look:
-                entry = (outcome.latency_ms, key)
+                entry = (outcome.latency_ms, key, config)
                 self._best = entry if self._best is None else min(self._best, entry)
             if number not in (self._old or ()):
                 self._new.append(key)

@@ -17,7 +17,7 @@ from optuna_lfbo.helion._crew import Threads
 from optuna_lfbo.helion._interrupt import noted_interrupts
 from optuna_lfbo.helion._ledger import Ledger, has_outcome
 from optuna_lfbo.helion._lost import LostTrials
-from optuna_lfbo.helion._outcome import Outcome, key_of
+from optuna_lfbo.helion._outcome import Outcome
 from optuna_lfbo.helion._study import best_latency
 from optuna_lfbo.helion._tuning_storage import tuning_study
 
@@ -103,7 +103,7 @@ class Pipeline:
         self._followers: list[_Flight] = []
         self._best_ms = best_latency(self._study)
         self._n_observed = 0
-        self._surrounded: str | None = None
+        self._surrounded: Configuration | None = None
         self.asking_s = 0.0
 
     def run(self, progress: Progress) -> str:
@@ -199,8 +199,8 @@ class Pipeline:
         if not self._stop.is_impatient:
             return
         best = self._ledger.best
-        if best is not None and key_of(best) != self._surrounded:
-            self._surrounded = key_of(best)
+        if best is not None and best is not self._surrounded:
+            self._surrounded = best
             self._starts.surround(best)
 
     def _claim(self, flight: _Flight) -> None:

@@ -87,9 +87,8 @@ class Endless(StopRule):
     @property
     def reason(self) -> str | None:
         """Why no further configuration should be started, or None to go on."""
-        patience = max(_stop._PATIENCE, _stop._PATIENCE_SHARE * self._n_finished)
         for factor in FACTORS:
-            if self._n_finished - self._improved_at >= factor * patience:
+            if self._n_vain >= factor * self._patience:
                 self.stops.setdefault(factor, (self.clock(), self._n_finished))
         _, n_usual = self.stops.get(1.0, (0.0, math.inf))
         if self._n_finished >= _MOST * n_usual:
