@@ -121,11 +121,12 @@ def test_a_pace_is_needed_to_tell_when_the_trials_are_done() -> None:
 def test_what_others_do_to_a_study_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     study = optuna.create_study()
     study.set_user_attr("default_latency_ms", 3.0)
-    tell(study, "ok", 9.0)
+    tell(study, "ok", 9.0, 1)
     with StudyProgress(study, StopRule(4, None), "ms", show=True):
-        tell(study, "ok", 1.5)
-        tell(study, "duplicate", 1.5)
-        tell(study, "compile_error", None)
+        tell(study, "ok", 1.5, 2)
+        tell(study, "duplicate", 1.5, 2)
+        tell(study, "compile_error", None, 3)
+        tell(study, "compile_error", None, 3)
     assert re.fullmatch(
         r"2/4 configs \[00:00, 00:00 left, [0-9.]+/s\], "
         r"best 1\.5 ms \(2\.00 x as fast as the default\), 1 failed\n",
@@ -133,7 +134,7 @@ def test_what_others_do_to_a_study_is_shown(capsys: pytest.CaptureFixture[str]) 
     )
 
 
-def tell(study: optuna.Study, status: str, value: float | None) -> None:
+def tell(study: optuna.Study, status: str, value: float | None, n: int) -> None:
     state = TrialState.FAIL if value is None else TrialState.COMPLETE
-    attributes = {"status": status, "config": {"n": 1}}
+    attributes = {"status": status, "config": {"n": n}}
     study.add_trial(optuna.trial.create_trial(state=state, value=value, user_attrs=attributes))

@@ -6,11 +6,11 @@ import abc
 import time
 from typing import TYPE_CHECKING
 
-from optuna.trial import TrialState
 from tqdm import tqdm
 
 from optuna_lfbo._terminal import StatusLine
 from optuna_lfbo._winner import default_latency
+from optuna_lfbo.helion._ledger import Ledger
 from optuna_lfbo.helion._study import best_latency
 
 if TYPE_CHECKING:
@@ -148,7 +148,10 @@ class StudyProgress(_Display):
         self._study = study
         self._stop = stop
         self._tally = _Tally(study, stop, unit)
-        self._known = {trial.number for trial in self._measured()} if show else set()
+        trials = self._trials() if show else []
+        self._ledger = Ledger(len(trials))
+        self._ledger.read(trials)
+        self._n_counted = 0
         self._due = 0.0
 
     def refresh(self) -> None:
@@ -159,17 +162,12 @@ class StudyProgress(_Display):
 
     def _text(self) -> str:
         best_ms = best_latency(self._study)
-        for trial in self._measured():
-            if trial.number not in self._known:
-                self._known.add(trial.number)
-                self._stop.finish(trial.value)
-                self._tally.count(trial.value, best_ms)
+        self._ledger.read(self._trials())
+        for outcome in self._ledger.new_outcomes(self._n_counted):
+            self._stop.finish(outcome.latency_ms)
+            self._tally.count(outcome.latency_ms, best_ms)
+        self._n_counted = self._ledger.n_new
         return self._tally.text()
 
-    def _measured(self) -> list[FrozenTrial]:
-        """Trials that took a measurement of their own."""
-        trials = self._study.get_trials(
-            deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL)
-        )
-        free = (None, "duplicate", "rejected")
-        return [trial for trial in trials if trial.user_attrs.get("status") not in free]
+    def _trials(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
