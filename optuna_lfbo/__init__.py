@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from optuna_lfbo.importance import LFBOImportanceEvaluator
-from optuna_lfbo.sampler import LFBOSampler
+import importlib
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from optuna_lfbo.helion import helion_objective
+    from optuna_lfbo.importance import LFBOImportanceEvaluator
+    from optuna_lfbo.sampler import LFBOSampler
 
 __all__ = ["LFBOImportanceEvaluator", "LFBOSampler", "helion_objective"]
 
+_MODULES: Final = {
+    "LFBOImportanceEvaluator": "optuna_lfbo.importance",
+    "LFBOSampler": "optuna_lfbo.sampler",
+    "helion_objective": "optuna_lfbo.helion",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # Helion imports torch: only those who tune kernels pay for it.
-    if name == "helion_objective":
-        from optuna_lfbo.helion import helion_objective
-
-        return helion_objective
+    # torch, scikit-learn and Optuna take seconds: only who uses one of these pays for it.
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

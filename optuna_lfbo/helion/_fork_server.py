@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-_IMPORTED_ONCE: Final = "optuna_lfbo.helion._jobs"
+_IMPORTED_ONCE: Final = "optuna_lfbo._preload"
 _NVML_CHECK: Final = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 
