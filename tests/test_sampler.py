@@ -365,8 +365,15 @@ def test_several_objectives_are_refused() -> None:
 
 
 def test_the_import_is_light() -> None:
-    code = "import optuna_lfbo, sys; assert not {'torch','helion','plotly'} & set(sys.modules)"
+    code = (
+        "import optuna_lfbo, sys; assert set(optuna_lfbo.__all__) <= set(dir(optuna_lfbo));"
+        "assert not {'optuna', 'sklearn', 'torch', 'helion', 'plotly'} & set(sys.modules);"
+        "optuna_lfbo.LFBOSampler, optuna_lfbo.LFBOImportanceEvaluator;"
+        "assert not {'torch','helion','plotly'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(ImportError, match="cannot import name 'nope'"):
+        from optuna_lfbo import nope  # type: ignore[attr-defined]  # noqa: F401
 
 
 def test_waiting_and_stale_trials_do_not_disturb() -> None:
