@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PATIENCE = 300
+_PATIENCE = 400
 _PATIENCE_SHARE = 0.25
 _IMPROVEMENT = 0.01
-_IMPATIENCE = 0.5
+_IMPATIENCE = 0.25
 _EXHAUSTION = 50
 _GRACE_S = 5.0
 
@@ -20,7 +20,7 @@ _GRACE_S = 5.0
 class StopRule:
     """Decides when no more trials are worth their time.
 
-    Tuning ends without more improvement after ``max(300, a quarter of all)`` measured
+    Tuning ends without more improvement after ``max(400, a quarter of all)`` measured
     configurations in a row none of which was at least 1 % faster than the best before.
 
     Args:
@@ -108,7 +108,7 @@ class StopRule:
 
     @property
     def is_impatient(self) -> bool:
-        """Whether a good part of the patience was in vain."""
+        """Whether a quarter of the patience was in vain."""
         return self._n_vain >= _IMPATIENCE * self._patience
 
     @property

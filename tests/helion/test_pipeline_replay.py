@@ -29,7 +29,7 @@ from optuna_lfbo.helion._task import Task
 from optuna_lfbo.helion.tuner import conduct
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
@@ -156,6 +156,14 @@ class Run:
 
 def config(block: int, warps: int, stages: int, order: str) -> dict[str, Any]:
     return dict(zip(SPACE, (block, warps, stages, order), strict=True))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def patience() -> Iterator[None]:
+    """Less of it than the table has entries."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_stop, "_PATIENCE", 300)
+        yield
 
 
 @pytest.fixture(scope="module")

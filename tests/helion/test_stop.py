@@ -18,25 +18,25 @@ def test_patience_ends_without_improvement_worth_the_name() -> None:
     rule = StopRule(None, None)
     rule.finish(1.0)
     latencies: list[float | None] = [None, 0.991, 2.0]
-    for i in range(299):
+    for i in range(399):
         assert rule.reason is None
         rule.finish(latencies[i % 3])
     rule.finish(0.98)
-    for _ in range(300):
+    for _ in range(400):
         assert rule.reason is None
         rule.finish(None)
-    assert rule.reason == "no improvement in 300 trials"
+    assert rule.reason == "no improvement in 400 trials"
 
 
 def test_patience_grows_with_the_number_of_trials() -> None:
     rule = StopRule(None, None)
-    for i in range(1200):
+    for i in range(1500):
         rule.finish(0.98**i)
-    for _ in range(399):
+    for _ in range(499):
         rule.finish(None)
         assert rule.reason is None
     rule.finish(None)
-    assert rule.reason == "no improvement in 400 trials"
+    assert rule.reason == "no improvement in 500 trials"
 
 
 def test_nothing_new_ends_the_tuning() -> None:

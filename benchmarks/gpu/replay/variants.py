@@ -121,6 +121,10 @@ VARIANTS = {
     ),
     "no_surrounding": Variant("no neighbours of the best when patience runs out", _NO_SURROUNDING),
     "neither": Variant("both of these", {**_COPIES_COUNT, **_NO_SURROUNDING}),
+    "less_patience": Variant(
+        "a patience of 300 trials, and the neighbours of the best after half of it",
+        {(_stop, "_PATIENCE"): 300, (_stop, "_IMPATIENCE"): 0.5},
+    ),
     "none_of_these": Variant(
         "without the first four",
         {(_jobs, "_CLEARLY_SLOWER"): math.inf, (_starts, "_MOST"): 0},
