@@ -12,6 +12,7 @@ from benchmarks.gpu.problems import PROBLEMS
 from benchmarks.gpu.progress import say
 from benchmarks.lines import as_line
 from optuna_lfbo.helion import tune
+from optuna_lfbo.helion._outcome import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +99,7 @@ def run_one(kernel: str, n_devices: int, seconds: float, seed: int) -> Run:
     started = time.time()
     result = tune(problem.kernel, args, devices=devices, seed=seed, timeout=seconds)
     took = time.time() - started
-    points = _points(result.study, started)
+    points = points_of(result.study, started)
     return Run(
         kernel=kernel,
         n_devices=n_devices,
@@ -134,12 +135,15 @@ def table(runs: Sequence[Run]) -> str:
     return "\n".join(lines)
 
 
-def _points(study: optuna.Study, started: float) -> list[tuple[float, float | None, str, str]]:
-    points = []
-    for trial in study.trials:
+def points_of(study: optuna.Study, started: float) -> list[tuple[float, float | None, str, str]]:
+    """Seconds since ``started``, latency, status and worker of what has been measured."""
+    points = {}
+    # Backwards: who repeats a failure has its status, but not its time.
+    for trial in reversed(study.trials):
         status = trial.user_attrs.get("status")
         if trial.datetime_complete is None or status is None or status in _FREE:
             continue
         seconds = trial.datetime_complete.timestamp() - started
-        points.append((seconds, trial.value, status, trial.user_attrs["worker"]))
-    return sorted(points)
+        point = (seconds, trial.value, status, trial.user_attrs["worker"])
+        points[key_of(trial.user_attrs["config"])] = point
+    return sorted(points.values())

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import optuna
 import pytest
+from optuna.trial import TrialState, create_trial
 
-from benchmarks.gpu.scaling import Run, table
+from benchmarks.gpu.scaling import Run, points_of, table
 
 
 def run(n_devices: int, step: float, end: float) -> Run:
@@ -32,3 +34,15 @@ def test_the_table_compares_with_the_first_run() -> None:
     assert one == "101"
     assert lines[2].split(" | ")[3] == "1.00"
     assert lines[3].split(" | ")[3] == "1.00"
+
+
+def test_what_repeats_a_known_outcome_is_no_point() -> None:
+    study = optuna.create_study()
+    for n, status in enumerate(["compile_error", "ok", "duplicate", "compile_error", "rejected"]):
+        has_value = status in ("ok", "duplicate")
+        attributes = {"status": status, "config": {"n": has_value}, "worker": f"w{n}"}
+        state = TrialState.COMPLETE if has_value else TrialState.FAIL
+        value = 1.0 if has_value else None
+        study.add_trial(create_trial(state=state, value=value, user_attrs=attributes))
+    points = points_of(study, started=0.0)
+    assert [point[1:] for point in points] == [(None, "compile_error", "w0"), (1.0, "ok", "w1")]
