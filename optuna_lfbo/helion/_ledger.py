@@ -75,6 +75,11 @@ class Ledger:
         """The fastest of the configurations that were measured to the end, if there is one."""
         return None if self._best is None else self._best[2]
 
+    @property
+    def best_ms(self) -> float | None:
+        """Its latency in milliseconds."""
+        return None if self._best is None else self._best[0]
+
     def claimant(self, config: Mapping[str, object]) -> int | None:
         """Return the number of the trial that measures ``config``, or will: the first of those.
 

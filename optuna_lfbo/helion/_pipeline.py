@@ -18,7 +18,6 @@ from optuna_lfbo.helion._interrupt import noted_interrupts
 from optuna_lfbo.helion._ledger import Ledger, has_outcome
 from optuna_lfbo.helion._lost import LostTrials
 from optuna_lfbo.helion._outcome import Outcome
-from optuna_lfbo.helion._study import best_latency
 from optuna_lfbo.helion._tuning_storage import tuning_study
 
 if TYPE_CHECKING:
@@ -101,7 +100,6 @@ class Pipeline:
         self._crew: Crew = crew or Threads(self._capacity)
         self._in_flight: dict[Future[Outcome], _Flight] = {}
         self._followers: list[_Flight] = []
-        self._best_ms = best_latency(self._study)
         self._n_observed = 0
         self._surrounded: Configuration | None = None
         self.asking_s = 0.0
@@ -239,7 +237,7 @@ class Pipeline:
     def _start(self, flight: _Flight) -> None:
         self._stop.start()
         measure = functools.partial(
-            self._engine.measure, flight.configuration, lambda: self._best_ms
+            self._engine.measure, flight.configuration, lambda: self._ledger.best_ms
         )
         self._in_flight[self._crew.submit(measure)] = flight
 
@@ -270,8 +268,6 @@ class Pipeline:
         """Bring what depends on the outcomes of all workers up to date."""
         for outcome in self._ledger.new_outcomes(self._n_observed):
             self._stop.finish(outcome.latency_ms)
-            if outcome.latency_ms is not None and not outcome.first_look:
-                self._best_ms = min(self._best_ms or math.inf, outcome.latency_ms)
         self._n_observed = self._ledger.n_new
         self._stop.n_started = self._ledger.n_new + self._ledger.n_claimed()
 
@@ -281,7 +277,7 @@ class Pipeline:
             flight = self._in_flight.pop(future)
             self._tell(flight.trial, flight.configuration, outcome)
             self._count()
-            progress.count(outcome, self._best_ms)
+            progress.count(outcome, self._ledger.best_ms)
         progress.refresh()
 
     def _tell(
