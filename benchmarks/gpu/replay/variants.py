@@ -125,6 +125,10 @@ VARIANTS = {
         "a patience of 300 trials, and the neighbours of the best after half of it",
         {(_stop, "_PATIENCE"): 300, (_stop, "_IMPATIENCE"): 0.5},
     ),
+    "same_neighbours": Variant(
+        "a patience of 300 trials, and the neighbours of the best after a third of it",
+        {(_stop, "_PATIENCE"): 300, (_stop, "_IMPATIENCE"): 1 / 3},
+    ),
     "none_of_these": Variant(
         "without the first four",
         {(_jobs, "_CLEARLY_SLOWER"): math.inf, (_starts, "_MOST"): 0},
