@@ -11,7 +11,6 @@ from tqdm import tqdm
 from optuna_lfbo._terminal import StatusLine
 from optuna_lfbo._winner import default_latency
 from optuna_lfbo.helion._ledger import Ledger
-from optuna_lfbo.helion._study import best_latency
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -161,11 +160,10 @@ class StudyProgress(_Display):
             self._due = now + _LOOK_S
 
     def _text(self) -> str:
-        best_ms = best_latency(self._study)
         self._ledger.read(self._trials())
         for outcome in self._ledger.new_outcomes(self._n_counted):
             self._stop.finish(outcome.latency_ms)
-            self._tally.count(outcome.latency_ms, best_ms)
+            self._tally.count(outcome.latency_ms, self._ledger.best_ms)
         self._n_counted = self._ledger.n_new
         return self._tally.text()
 

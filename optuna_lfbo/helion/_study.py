@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import optuna
 from optuna.study import StudyDirection
 
-from optuna_lfbo._winner import measured_trials
 from optuna_lfbo.helion._outcome import key_of
 from optuna_lfbo.helion._records import shown
 
@@ -65,9 +64,3 @@ def claim(study: optuna.Study, identity: Identity, metric: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([metric])
-
-
-def best_latency(study: optuna.Study) -> float | None:
-    """The latency in milliseconds of the fastest of them, if there is one."""
-    trials = measured_trials(study)
-    return trials[0].value if trials else None
