@@ -9,7 +9,7 @@ import optuna
 from benchmarks.gpu.records import Point
 from benchmarks.gpu.tuners import Tuned
 from optuna_lfbo.helion import tune
-from optuna_lfbo.helion.tuner import INTERRUPTED
+from optuna_lfbo.helion._stop import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ import torch
 from optuna_lfbo._terminal import whole_lines
 from optuna_lfbo.helion._fork_server import enter, share_server
 from optuna_lfbo.helion._outcome import one_line
-from optuna_lfbo.helion._stop import StopRule
+from optuna_lfbo.helion._stop import INTERRUPTED, StopRule
 from optuna_lfbo.helion._storage import open_study
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def main(environment: Mapping[str, str], order: Path, report: Path) -> None:
         with whole_lines():
             answer = {"reason": _conduct(order)}
     except KeyboardInterrupt:
-        answer = {"reason": "interrupted"}
+        answer = {"reason": INTERRUPTED}
     except Exception as error:  # Whatever it is, the process that waits has to know.
         answer = {"error": one_line(f"{type(error).__name__}: {error}")}
     report.write_text(json.dumps(answer), encoding="utf-8")

@@ -19,7 +19,7 @@ from optuna_lfbo.helion._folder import work_folder
 from optuna_lfbo.helion._fork_server import forked
 from optuna_lfbo.helion._local_journal import local_journal
 from optuna_lfbo.helion._progress import StudyProgress
-from optuna_lfbo.helion._stop import StopRule
+from optuna_lfbo.helion._stop import INTERRUPTED, StopRule
 from optuna_lfbo.helion.exceptions import KernelError
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def conduct_on(
             for worker in workers:
                 worker.interrupt()
             _wait(workers, news.tell, limit_s=_GRACE_S)
-            return "interrupted"
+            return INTERRUPTED
         finally:
             for worker in workers:
                 worker.kill()
@@ -298,4 +298,4 @@ def _reason(reports: Sequence[dict[str, Any]]) -> str:
     if not reasons:
         raise KernelError("; ".join(dict.fromkeys(report["error"] for report in reports)))
     # One that somebody has interrupted does not speak for all.
-    return str(min(reasons, key=lambda reason: reason == "interrupted"))
+    return str(min(reasons, key=lambda reason: reason == INTERRUPTED))

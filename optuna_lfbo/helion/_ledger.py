@@ -11,7 +11,7 @@ from optuna_lfbo._winner import is_positive
 from optuna_lfbo.helion._outcome import FAILED_STATUSES, Outcome, key_of, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from optuna.trial import FrozenTrial
 
@@ -38,6 +38,7 @@ class Ledger:
         self._unfinished: list[int] = []
         self._known: dict[str, tuple[int, Outcome]] = {}
         self._new: list[str] = []
+        self._n_told = 0
         self._claims: dict[str, int] = {}
         self._queue: dict[int, str] = {}
         self._old: set[int] | None = None
@@ -111,9 +112,10 @@ class Ledger:
         """New configurations that have an outcome."""
         return len(self._new)
 
-    def new_outcomes(self, start: int) -> Iterator[Outcome]:
-        """Return their outcomes in the order in which they became known, from the ``start``th."""
-        return (self._known[key][1] for key in self._new[start:])
+    def new_outcomes(self) -> list[Outcome]:
+        """Return their outcomes in the order in which they became known, each of them once."""
+        keys, self._n_told = self._new[self._n_told :], len(self._new)
+        return [self._known[key][1] for key in keys]
 
     def n_claimed(self, before: float = math.inf) -> int:
         """New configurations on their way; only those that trials below ``before`` have."""

@@ -18,6 +18,7 @@ from optuna_lfbo.helion._interrupt import noted_interrupts
 from optuna_lfbo.helion._ledger import Ledger, has_outcome
 from optuna_lfbo.helion._lost import LostTrials
 from optuna_lfbo.helion._outcome import Outcome
+from optuna_lfbo.helion._stop import INTERRUPTED
 from optuna_lfbo.helion._tuning_storage import tuning_study
 
 if TYPE_CHECKING:
@@ -100,7 +101,6 @@ class Pipeline:
         self._crew: Crew = crew or Threads(self._capacity)
         self._in_flight: dict[Future[Outcome], _Flight] = {}
         self._followers: list[_Flight] = []
-        self._n_observed = 0
         self._surrounded: Configuration | None = None
         self.asking_s = 0.0
 
@@ -108,7 +108,7 @@ class Pipeline:
         """Run trials until the stop rule ends them.
 
         Returns:
-            The reason; "interrupted" after a KeyboardInterrupt.
+            The reason; `INTERRUPTED` after a KeyboardInterrupt.
 
         Raises:
             UnusableDeviceError: Nothing can be measured any more.
@@ -118,7 +118,7 @@ class Pipeline:
             try:
                 return self._stream(progress, raise_noted)
             except KeyboardInterrupt:
-                return "interrupted"
+                return INTERRUPTED
             finally:
                 self._crew.close()
                 self._abandon()
@@ -266,9 +266,8 @@ class Pipeline:
 
     def _count(self) -> None:
         """Bring what depends on the outcomes of all workers up to date."""
-        for outcome in self._ledger.new_outcomes(self._n_observed):
+        for outcome in self._ledger.new_outcomes():
             self._stop.finish(outcome.latency_ms)
-        self._n_observed = self._ledger.n_new
         self._stop.n_started = self._ledger.n_new + self._ledger.n_claimed()
 
     def _finish(self, progress: Progress, wait_s: float) -> None:

@@ -150,7 +150,6 @@ class StudyProgress(_Display):
         trials = self._trials() if show else []
         self._ledger = Ledger(len(trials))
         self._ledger.read(trials)
-        self._n_counted = 0
         self._due = 0.0
 
     def refresh(self) -> None:
@@ -161,10 +160,9 @@ class StudyProgress(_Display):
 
     def _text(self) -> str:
         self._ledger.read(self._trials())
-        for outcome in self._ledger.new_outcomes(self._n_counted):
+        for outcome in self._ledger.new_outcomes():
             self._stop.finish(outcome.latency_ms)
             self._tally.count(outcome.latency_ms, self._ledger.best_ms)
-        self._n_counted = self._ledger.n_new
         return self._tally.text()
 
     def _trials(self) -> list[FrozenTrial]:

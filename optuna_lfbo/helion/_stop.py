@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+INTERRUPTED: Final = "interrupted"
+"""The reason for the end after a KeyboardInterrupt."""
 
 _PATIENCE = 400
 _PATIENCE_SHARE = 0.25

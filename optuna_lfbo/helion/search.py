@@ -16,7 +16,7 @@ from optuna_lfbo._winner import winner_of
 from optuna_lfbo.helion import _compat_search
 from optuna_lfbo.helion._kernel_task import task_of_bound
 from optuna_lfbo.helion._outcome import Outcome
-from optuna_lfbo.helion._stop import StopRule
+from optuna_lfbo.helion._stop import INTERRUPTED, StopRule
 from optuna_lfbo.helion._storage import open_study
 from optuna_lfbo.helion.exceptions import TrialFailedError
 from optuna_lfbo.helion.tuner import conduct
@@ -149,7 +149,7 @@ class OptunaSearch(_compat_search.HelionSearch):
 
         with _quiet_optuna(optuna.logging.ERROR):
             reason = conduct(task, study, stop, self.settings.autotune_random_seed, told=told)
-        if reason == "interrupted":
+        if reason == INTERRUPTED:
             raise KeyboardInterrupt
         self.log(f"Study {study.study_name} ends: {reason}")
 

@@ -24,7 +24,7 @@ from optuna_lfbo.helion._pipeline import Pipeline
 from optuna_lfbo.helion._progress import Progress
 from optuna_lfbo.helion._signals import interruptible
 from optuna_lfbo.helion._starts import Starts, plan_starts
-from optuna_lfbo.helion._stop import StopRule
+from optuna_lfbo.helion._stop import INTERRUPTED, StopRule
 from optuna_lfbo.helion._storage import open_study
 from optuna_lfbo.helion._tuning_storage import patient
 from optuna_lfbo.helion.exceptions import KernelError
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     StudyCallback: TypeAlias = Callable[[optuna.Study, FrozenTrial], None]
 
 ConfigT = TypeVar("ConfigT")
-
-INTERRUPTED = "interrupted"
 
 _logger = optuna.logging.get_logger(f"optuna.{__name__}")
 

@@ -11,9 +11,9 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from optuna_lfbo.helion._outcome import key_of
-from optuna_lfbo.helion._stop import StopRule
+from optuna_lfbo.helion._stop import INTERRUPTED, StopRule
 from optuna_lfbo.helion._storage import open_study
-from optuna_lfbo.helion.tuner import INTERRUPTED, conduct
+from optuna_lfbo.helion.tuner import conduct
 from tests.helion.test_workers import CONFIG, Counted
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from benchmarks.gpu.replay.variants import VARIANTS, Endless
 from benchmarks.gpu.replay.world import World, WorldTask
 from benchmarks.lines import as_line
 from optuna_lfbo._winner import winner_of
+from optuna_lfbo.helion._stop import INTERRUPTED
 from optuna_lfbo.helion._storage import open_study
-from optuna_lfbo.helion.tuner import INTERRUPTED, conduct
+from optuna_lfbo.helion.tuner import conduct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
