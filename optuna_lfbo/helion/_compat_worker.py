@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from helion import Config, Kernel, Settings
+from helion._compiler import compile_environment
 from helion.autotuner import accuracy
 from helion.autotuner.benchmark_provider import _clone_args
 from helion.autotuner.benchmark_worker import (
@@ -102,6 +103,7 @@ BoundKernel: TypeAlias = Any
 CompiledFunction: TypeAlias = Any
 
 _SCALE = "scale_atol_by_expected_rms"
+_ALIGNMENT = "tensor_descriptor_runtime_alignment_signature"
 
 
 def _work(lifeline: Connection, connection: Connection, environment: Mapping[str, str]) -> None:
@@ -148,11 +150,25 @@ def unpacked_kernel(packed: bytes) -> Kernel:
 def fake_mode() -> FakeTensorMode:
     """Return the mode in which tensors have all but data, addresses included.
 
-    Triton specializes on the alignment of addresses. New tensors are aligned; an argument's
-    alignment travels in its attribute ``address``.
+    Triton specializes on the alignment of addresses, and Helion loads by tensor descriptors
+    only from aligned ones. New tensors are aligned; an argument's alignment travels in its
+    attribute ``address``.
     """
     setattr(FakeTensor, "data_ptr", lambda tensor: getattr(tensor, "address", 0))  # noqa: B010
+    if hasattr(compile_environment, _ALIGNMENT):  # Since Helion 1.5.
+        setattr(compile_environment, _ALIGNMENT, _alignment)
     return FakeTensorMode()
+
+
+def _alignment(value: object) -> tuple[bool, bool]:
+    """Whether an argument begins at a multiple of 16 bytes, and at the start of its storage.
+
+    In place of a function of Helion's that denies both for all tensors without data, so that
+    programs other than those that are going to run would be generated for them.
+    """
+    if not isinstance(value, torch.Tensor):
+        return False, False
+    return value.data_ptr() % 16 == 0, value.storage_offset() == 0
 
 
 def use_cache(folder: str) -> None:

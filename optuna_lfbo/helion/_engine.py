@@ -154,7 +154,8 @@ class Engine:
                 look is enough for a candidate that is clearly slower. None for no such look.
 
         Raises:
-            UnusableDeviceError: The measuring process hangs and cannot be killed.
+            KernelError: The measuring process cannot read what it was sent.
+            UnusableDeviceError: It hangs and cannot be killed.
             DiskFullError: There is no room for what compilers write.
         """
         built, compile_s = self._built(config)
@@ -196,8 +197,10 @@ class Engine:
             For each configuration its median latency in milliseconds in each round.
 
         Raises:
+            KernelError: The measuring process cannot read what it was sent.
             RuntimeError: One of them fails, or all take too long.
         """
+        self._processes.await_reading()
         with ThreadPoolExecutor(max_workers=self.n_compilers) as executor:
             builts = list(executor.map(self._contender, configs))
         job = RetimeJob(builts, self._reference, rounds, repeat)
@@ -241,6 +244,7 @@ class Engine:
         return with_space(run, self._meter, self._processes.cache, age_s)
 
     def _run(self, built: Built, compile_s: float, best_ms: float | None) -> Outcome:
+        self._processes.await_reading()
         outcome = self._run_once(built, compile_s, best_ms)
         if not _OUT_OF_MEMORY.search(outcome.error or ""):
             return outcome

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from optuna_lfbo import LFBOSampler
 from optuna_lfbo.helion import _compat
 from optuna_lfbo.helion._compat_worker import made_current, packed_kernel, unpacked_kernel
 from optuna_lfbo.helion._fork_server import start_server
@@ -101,6 +100,9 @@ class KernelTask(ProgramTask):
 
     def sampler(self, seed: int | None = None) -> BaseSampler:
         """Return a sampler that knows which parameters are the same configuration."""
+        # Worker processes import this module, and never scikit-learn.
+        from optuna_lfbo.sampler import LFBOSampler
+
         return LFBOSampler(seed=seed, canonical=self.space.canonical)
 
     def setup(self) -> Setup:

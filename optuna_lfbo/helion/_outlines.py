@@ -26,8 +26,17 @@ class _Outline:
     stride: tuple[int, ...]
     dtype: torch.dtype
     device: torch.device
+    offset: int
     misalignment: int
     identity: int
+
+    @property
+    def span(self) -> int:
+        """Elements of the storage from its start to the tensor's last one."""
+        if 0 in self.shape:
+            return self.offset
+        steps = zip(self.shape, self.stride, strict=True)
+        return self.offset + 1 + sum((size - 1) * stride for size, stride in steps)
 
 
 def outlined(args: Sequence[object]) -> bytes:
@@ -62,6 +71,7 @@ def _outline(leaf: object) -> object:
         stride=tuple(leaf.stride()),
         dtype=leaf.dtype,
         device=leaf.device,
+        offset=int(leaf.storage_offset()),
         misalignment=leaf.data_ptr() % _ALIGNMENT,
         identity=id(leaf),
     )
@@ -69,8 +79,7 @@ def _outline(leaf: object) -> object:
 
 def _tensor(outline: _Outline, mode: Any) -> torch.Tensor:
     with mode:
-        tensor = torch.empty_strided(
-            outline.shape, outline.stride, dtype=outline.dtype, device=outline.device
-        )
+        storage = torch.empty(outline.span, dtype=outline.dtype, device=outline.device)
+        tensor = storage.as_strided(outline.shape, outline.stride, outline.offset)
     tensor.address = outline.misalignment  # type: ignore[attr-defined]
     return tensor

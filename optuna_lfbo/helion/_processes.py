@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
+
+import cloudpickle
+import torch
 
 from optuna_lfbo.helion._folder import work_folder
 from optuna_lfbo.helion._jobs import PrepareCompiler, PrepareMeter
+from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._pool import Pool
+from optuna_lfbo.helion.exceptions import KernelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from optuna_lfbo.helion._jobs import Program
+    from optuna_lfbo.helion._jobs import Program, Reference
 
 _LOAD_LIMIT_S = 120.0
 _N_WORKERS = "LOCAL_WORLD_SIZE"
@@ -45,6 +51,8 @@ class Processes:
         self._prepare_meter = PrepareMeter(self.cache, self.references)
         self.compilers = Pool(self.n_compilers, self._prepare_compiler)
         self.meter = Pool(1, self._prepare_meter)
+        self._reader = ThreadPoolExecutor(1)
+        self._reading: Future[object] = Future()
 
     def start(self, n_compilers: int | None = None) -> None:
         """Start processes without waiting for them.
@@ -55,20 +63,46 @@ class Processes:
         self.compilers.start(n_compilers or self.n_compilers)
         self.meter.start(1)
 
-    def prepare(self) -> None:
-        """Make the measuring process read the references, and wait for a compiling one.
+    def send(self, references: Sequence[Reference]) -> None:
+        """Give each program's reference to the measuring process, and wait for a compiling one.
+
+        Configurations can be compiled while the measuring one opens the device and reads.
 
         Raises:
-            Exception: Whatever reading, importing or binding raises.
+            KernelError: A program or its reference cannot be sent to another process.
         """
-        self.meter.run(self._prepare_meter, _LOAD_LIMIT_S)
-        self.compilers.run(self._prepare_compiler, _LOAD_LIMIT_S)
+        with _sending():
+            for reference, path in zip(references, self.references, strict=True):
+                torch.save(reference, path, pickle_module=cloudpickle)
+            self._reading = self._reader.submit(self.meter.run, self._prepare_meter, _LOAD_LIMIT_S)
+            self.compilers.run(self._prepare_compiler, _LOAD_LIMIT_S)
+
+    def await_reading(self) -> None:
+        """Wait until the measuring process has what was sent to it.
+
+        Raises:
+            KernelError: It cannot read that.
+        """
+        with _sending():
+            self._reading.result()
 
     def close(self) -> None:
         """Kill the processes and delete the files."""
         self.compilers.close()
         self.meter.close()
+        self._reader.shutdown(wait=False)
         self._files.close()
+
+
+@contextlib.contextmanager
+def _sending() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # Whatever pickling, importing or binding raises.
+        raise KernelError(
+            "The kernel and its arguments cannot be sent to the processes that compile "
+            f"and measure: {one_line(f'{type(error).__name__}: {error}')}"
+        ) from error
 
 
 def _n_spare_cores() -> int:

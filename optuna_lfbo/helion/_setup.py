@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cloudpickle
-import torch
-
 from optuna_lfbo.helion._engine import Engine
-from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._processes import Processes
-from optuna_lfbo.helion.exceptions import KernelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +48,7 @@ def engines(setups: Sequence[Setup], n_compilers: int | None = None) -> list[Eng
     try:
         processes.start(n_compilers)
         references = [setup.reference() for setup in setups]
-        _send(references, processes)
+        processes.send(references)
     except BaseException:
         processes.close()
         raise
@@ -61,15 +56,3 @@ def engines(setups: Sequence[Setup], n_compilers: int | None = None) -> list[Eng
         Engine(setup, path, processes)
         for setup, path in zip(setups, processes.references, strict=True)
     ]
-
-
-def _send(references: Sequence[Reference], processes: Processes) -> None:
-    try:
-        for reference, path in zip(references, processes.references, strict=True):
-            torch.save(reference, path, pickle_module=cloudpickle)
-        processes.prepare()
-    except Exception as error:  # Whatever pickling, importing or binding raises.
-        raise KernelError(
-            "The kernel and its arguments cannot be sent to the processes that compile "
-            f"and measure: {one_line(f'{type(error).__name__}: {error}')}"
-        ) from error

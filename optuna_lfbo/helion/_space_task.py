@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from optuna.distributions import BaseDistribution
 
-from optuna_lfbo import LFBOSampler
 from optuna_lfbo._space import is_value_of
 from optuna_lfbo.helion._compat import device_name
 from optuna_lfbo.helion._compat_worker import device_of
@@ -139,6 +138,9 @@ class SpaceTask(ProgramTask):
 
     def sampler(self, seed: int | None = None) -> BaseSampler:
         """Return a sampler that proposes nothing that the constraint excludes."""
+        # Worker processes import this module, and never scikit-learn.
+        from optuna_lfbo.sampler import LFBOSampler
+
         constraint = self._rules.constraint
         if constraint is None:
             return LFBOSampler(seed=seed)

@@ -20,7 +20,6 @@ from optuna_lfbo.helion._stop import INTERRUPTED, StopRule
 from optuna_lfbo.helion._storage import open_study
 from optuna_lfbo.helion.exceptions import TrialFailedError
 from optuna_lfbo.helion.tuner import conduct
-from optuna_lfbo.sampler import LFBOSampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -120,9 +119,7 @@ class OptunaSearch(_compat_search.HelionSearch):
 
     def _autotune(self) -> Config:
         task = task_of_bound(self.kernel, self.args)
-        sampler = self._sampler or LFBOSampler(
-            seed=self.settings.autotune_random_seed, canonical=task.space.canonical
-        )
+        sampler = self._sampler or task.sampler(self.settings.autotune_random_seed)
         with _quiet_optuna(optuna.logging.WARNING):
             study = open_study(task.identity.study_name, self._storage, sampler)
         n_missing = self._n_trials - len(_measured(study))

@@ -191,7 +191,7 @@ def test_the_random_seed_of_the_kernel_is_the_samplers(monkeypatch: pytest.Monke
         seeds.append(seed)
         return RandomSampler(seed)
 
-    monkeypatch.setattr("optuna_lfbo.helion.search.LFBOSampler", sampler)
+    monkeypatch.setattr("optuna_lfbo.sampler.LFBOSampler", sampler)
     with pytest.raises(KernelError):
         run(broken(autotuner_fn=autotuner(), autotune_random_seed=7))
     assert seeds == [7]

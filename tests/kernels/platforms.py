@@ -17,7 +17,8 @@ import helion
 from helion._hardware import HardwareInfo
 from helion.autotuner.config_spec import VALID_KEYS
 from helion.language import loops
-from torch._subclasses.fake_tensor import FakeTensorMode
+
+from optuna_lfbo.helion._compat_worker import fake_mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,7 +59,7 @@ class Platform:
         """Bind the kernel to arguments on the device, within :meth:`simulated`."""
         if not self.answers:
             return self.kernel(case, **settings).bind(case.make_args("cpu"))
-        with FakeTensorMode():
+        with fake_mode():
             args = case.make_args("cuda:0")
         return self.kernel(case, **settings).bind(args)
 

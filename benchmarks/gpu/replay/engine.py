@@ -202,6 +202,9 @@ class VirtualProcesses:
         self.compilers = Compilers(clock, machine, costs, n_compilers)
         self.meter = Meter(clock, costs, seed)
 
+    def await_reading(self) -> None:
+        """Does nothing."""
+
     def close(self) -> None:
         """Does nothing."""
 
