@@ -272,6 +272,22 @@ def test_bad_arguments_are_named() -> None:
         callable_objective(compile_fn, (), space, seeds=[{"a": 2}])
 
 
+class Unreadable:
+    """What no other process can make out of what this one has written."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.stat, ("/nowhere",)
+
+
+def test_what_the_measuring_process_cannot_read_ends_the_tuning() -> None:
+    space = {"a": IntDistribution(0, 1)}
+    objective = callable_objective(lambda params: print, (), space, reference=Unreadable)
+    with pytest.raises(KernelError, match=r"cannot be sent to the processes .*FileNotFoundError"):
+        objective.tune(n_trials=2)
+    with objective, pytest.raises(KernelError, match="FileNotFoundError"):
+        new_study().optimize(objective, n_trials=1, catch=objective.failures)
+
+
 def test_tune_is_not_called_while_the_objective_is_in_use() -> None:
     with faulty() as objective, pytest.raises(RuntimeError, match="outside the `with` block"):
         objective.tune()

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from optuna_lfbo.helion._task import Configuration, Task
 
 _KEY: Final = "lfbo:starts"
-_MOST: Final = 100
-"""The seeds are good, but where they are is often not where the best ones are, and with a
-pipeline a hundred trials are a few seconds."""
+_MOST: Final = 200
+"""The seeds are good, but where they are is often not where the best ones are. With a pipeline a
+hundred trials are some seconds, and in a large space half of them fail."""
 _SHARE: Final = 3
 _SEED_LIMIT: Final = 2**32
 

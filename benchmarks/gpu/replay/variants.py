@@ -116,19 +116,11 @@ VARIANTS = {
     ),
     "no_seeds": Variant("without the compiler's seeds and the default", has_seeds=False),
     "no_starts": Variant("without random configurations first", {(_starts, "_MOST"): 0}),
+    "fewer_starts": Variant("100 of them in place of 200", {(_starts, "_MOST"): 100}),
     "copies_count": Variant(
         "every trial counts, also one of several with the same value", _COPIES_COUNT
     ),
     "no_surrounding": Variant("no neighbours of the best when patience runs out", _NO_SURROUNDING),
-    "neither": Variant("both of these", {**_COPIES_COUNT, **_NO_SURROUNDING}),
-    "less_patience": Variant(
-        "a patience of 300 trials, and the neighbours of the best after half of it",
-        {(_stop, "_PATIENCE"): 300, (_stop, "_IMPATIENCE"): 0.5},
-    ),
-    "same_neighbours": Variant(
-        "a patience of 300 trials, and the neighbours of the best after a third of it",
-        {(_stop, "_PATIENCE"): 300, (_stop, "_IMPATIENCE"): 1 / 3},
-    ),
     "none_of_these": Variant(
         "without the first four",
         {(_jobs, "_CLEARLY_SLOWER"): math.inf, (_starts, "_MOST"): 0},
