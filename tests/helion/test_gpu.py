@@ -11,7 +11,8 @@ from optuna.trial import TrialState
 
 from optuna_lfbo.helion import helion_objective, tune
 from tests.kernels import faulty
-from tests.kernels.suite import matmul, softmax, triton
+from tests.kernels.sources import sources
+from tests.kernels.suite import CASES, matmul, softmax, triton
 
 if TYPE_CHECKING:
     from optuna_lfbo.helion import HelionObjective
@@ -67,6 +68,15 @@ def test_what_is_compiled_ahead_is_not_compiled_again() -> None:
         trial = measured(objective, {"block_sizes": [2], "num_warps": 8})
     assert trial.user_attrs["status"] == "ok"
     assert trial.user_attrs["measure_s"] < trial.user_attrs["compile_s"]
+
+
+@pytest.mark.parametrize("name", ["matmul", "attention", "layer_norm"])
+def test_what_is_measured_is_what_helion_would_run(name: str) -> None:
+    pairs = list(sources(triton(CASES[name].fn), CASES[name].make_args("cuda"), n=20))
+    assert len(pairs) > 5
+    assert any("_desc.load(" in mine for mine, _ in pairs) or name == "layer_norm"
+    for mine, helions in pairs:
+        assert mine == helions
 
 
 @pytest.mark.parametrize("fault", faulty.FAULTS)
