@@ -102,6 +102,9 @@ class Measurer(Protocol):
     ) -> list[list[float]]:
         """Time several configurations in turn."""
 
+    def code(self, config: Mapping[str, object]) -> str | None:
+        """What was measured of a configuration, as generated source; None if not here."""
+
     def close(self) -> None:
         """End the processes."""
 
@@ -212,6 +215,11 @@ class Engine:
         if isinstance(answer, Failure):
             raise RuntimeError(f"{answer.name}: {answer.message}")
         return answer
+
+    def code(self, config: Mapping[str, object]) -> str | None:
+        """What was measured of a configuration, as generated source; None if not here."""
+        built = self._contenders.get(key_of(config))
+        return None if built is None else built.source
 
     def _contender(self, config: Mapping[str, object]) -> Built:
         """A configuration that has been measured, here or in an earlier run."""

@@ -16,13 +16,14 @@ from optuna_lfbo._winner import (
     default_latency,
     finalist_of,
     measured_trials,
+    winner_of,
 )
 from optuna_lfbo.helion._outcome import key_of
 
 if TYPE_CHECKING:
     from optuna_lfbo.helion._engine import Measurer
     from optuna_lfbo.helion._members import Members
-    from optuna_lfbo.helion._task import Task
+    from optuna_lfbo.helion._task import Configuration, Task
 
 _CONTENDERS = 6
 _CONTENDER_SHARE = 1.05
@@ -90,6 +91,27 @@ def retime(task: Task, engine: Measurer, study: optuna.Study) -> None:
     for entry in record:
         if entry["is_default"]:
             study.set_user_attr(DEFAULT_LATENCY, entry["latency_ms"])
+    if (winner := winner_of(study)) is not None:
+        _check_code(task, engine, winner.configuration)
+
+
+def _check_code(task: Task, engine: Measurer, configuration: Configuration) -> None:
+    """Warn if a call would run something else than was measured.
+
+    Compilers have no data, and Helion may generate other code where there is.
+    """
+    measured = engine.code(configuration)
+    called = None if measured is None else task.code(configuration)
+    if measured is not None and called is not None and _body(measured) != _body(called):
+        _logger.warning(
+            f"Helion generates another program here than was measured, so that the latency may be "
+            f"another, too; please report it: {configuration}"
+        )
+
+
+def _body(source: str) -> list[str]:
+    """The lines that do not name the module of the kernel, which has another name elsewhere."""
+    return [line for line in source.splitlines() if not line.startswith("import ")]
 
 
 def _finalists(task: Task, study: optuna.Study) -> list[Finalist]:

@@ -124,6 +124,10 @@ class MultiEngine:
             for samples in zip(*by_set, strict=True)
         ]
 
+    def code(self, config: Mapping[str, object]) -> str | None:
+        """There is one for each set."""
+        return None
+
     def _measure_one(self, position: int, config: Mapping[str, object]) -> Outcome:
         # The default has been measured, and would be taken for its own duplicate.
         if config == self._defaults[position]:

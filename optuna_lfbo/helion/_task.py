@@ -249,6 +249,10 @@ class Task(abc.ABC):
             system_attrs={"fixed_params": dict(params)},
         )
 
+    def code(self, configuration: Mapping[str, object]) -> str | None:
+        """Return what a user's call would run, as generated source; None if that is not known."""
+        return None
+
 
 class ProgramTask(Task):
     """One program to tune."""

@@ -12,6 +12,7 @@ import torch
 from optuna.trial import TrialState
 
 from optuna_lfbo.helion import KernelError, KernelSpace, tune
+from optuna_lfbo.helion._kernel_task import KernelTask
 from tests.kernels.global_names import scale
 from tests.kernels.suite import matmul, pallas, softmax, tensors
 
@@ -51,6 +52,21 @@ def test_a_kernel_may_use_names_of_its_module() -> None:
     result = tune(scale, (x,), n_trials=3)
     assert [trial.user_attrs["status"] for trial in result.study.trials[:2]] == ["ok", "ok"]
     torch.testing.assert_close(pallas(scale.fn, config=result.config)(x), 6.0 * x)
+
+
+def test_a_program_other_than_the_one_measured_is_reported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    optuna.logging.enable_propagation()
+    (x,) = tensors((8, 128))
+    with caplog.at_level("WARNING", logger="optuna"):
+        # The module of its global names has another name elsewhere.
+        tune(scale, (x,), n_trials=1)
+        assert not caplog.text
+        monkeypatch.setattr(KernelTask, "code", lambda task, configuration: "another")
+        tune(scale, (x,), n_trials=1)
+    optuna.logging.disable_propagation()
+    assert "another program here than was measured" in caplog.text
 
 
 def test_the_seeds_come_first() -> None:

@@ -8,6 +8,8 @@ from benchmarks.gpu.replay.engine import VirtualEngine
 from optuna_lfbo.helion._task import Configuration, Task
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import optuna
 
     from benchmarks.gpu.replay.engine import VirtualProcesses
@@ -29,6 +31,9 @@ class VirtualTask(Task):
         is_queued = "origin" in trial.user_attrs
         self.processes.clock.sleep(costs.queued_s if is_queued else costs.ask_s)
         return super().proposed(trial, worker)
+
+    def code(self, configuration: Mapping[str, object]) -> None:
+        """Nothing runs."""
 
     def engine(self, n_compilers: int | None = None) -> Measurer:
         self.processes.clock.sleep(self.processes.costs.start_s)
