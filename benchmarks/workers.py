@@ -80,6 +80,9 @@ class SleepingEngine:
     ) -> list[list[float]]:
         return [[latency_of(config)] * rounds for config in configs]
 
+    def code(self, config: Configuration) -> None:
+        """There is none."""
+
     def close(self) -> None:
         """Nothing runs on."""
 

@@ -1,4 +1,4 @@
-"""Imports what worker processes need, in the process that they are forked from.
+"""Imports what worker processes need, in the process that they are forked from, and prepares it.
 
 Nothing of what an import makes is garbage, and looking for it all the same takes a quarter of
 the time. Frozen, it is not looked at in the forked processes either, so their memory stays
@@ -14,7 +14,9 @@ gc.disable()
 # pandas it would take a fifth of the time.
 sys.modules["sklearn"] = None  # type: ignore[assignment]
 import optuna_lfbo.helion._jobs  # noqa: E402, F401
+from optuna_lfbo.helion._fork_server import outlive_clients  # noqa: E402
 
+outlive_clients()
 del sys.modules["sklearn"]
 gc.freeze()
 gc.enable()

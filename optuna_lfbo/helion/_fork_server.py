@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import multiprocessing.forkserver
 import os
 import sys
 import types
-from multiprocessing import resource_tracker
+from multiprocessing import reduction, resource_tracker
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from socket import socket
 
 _IMPORTED_ONCE: Final = "optuna_lfbo._preload"
 _NVML_CHECK: Final = "PYTORCH_NVML_BASED_CUDA_CHECK"
@@ -51,6 +53,23 @@ def share_server() -> None:
     server: Any = multiprocessing.forkserver._forkserver
     server.ensure_running = resource_tracker.ensure_running
     multiprocessing.forkserver.ensure_running = resource_tracker.ensure_running
+
+
+def outlive_clients() -> None:
+    """Keep a server alive when who has connected to it is killed before it could say what for.
+
+    That ends multiprocessing's server, and with it everybody else who shares it; of an aborted
+    connection it takes no notice.
+    """
+    original = reduction.recvfds
+
+    def received(sock: socket, size: int) -> list[int]:
+        try:
+            return original(sock, size)
+        except EOFError as error:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "the client is gone") from error
+
+    reduction.recvfds = received
 
 
 def enter(environment: Mapping[str, str]) -> None:

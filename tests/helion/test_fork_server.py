@@ -1,7 +1,13 @@
 """The process that worker processes are forked from."""
 
+import os
+import socket
 import subprocess
 import sys
+from multiprocessing import forkserver
+from typing import Any
+
+from optuna_lfbo.helion._compat_worker import Worker
 
 PROGRAM = """
 import gc
@@ -20,3 +26,19 @@ def test_workers_share_what_it_has_imported_and_it_ends_without_a_word() -> None
     assert int(n_frozen) > 100_000
     assert collects == "True"
     assert ended.stderr == ""
+
+
+def test_it_outlives_a_client_that_dies_before_it_has_said_what_it_wants() -> None:
+    server: Any = forkserver._forkserver
+    first, second = Worker(), Worker()
+    try:
+        first.run(os.getpid, 180.0)
+        pid = server._forkserver_pid
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(server._forkserver_address)
+        second.run(os.getpid, 60.0)
+        assert server._forkserver_pid == pid
+        assert first.run(os.getppid, 60.0) == second.run(os.getppid, 60.0) == pid
+    finally:
+        first.stop()
+        second.stop()

@@ -56,7 +56,7 @@ def test_workers_go_through_them_together() -> None:
     ledger = Ledger()
     ours, theirs = Starts(task, study), Starts(task, study)
     taken = []
-    for starts in [ours, theirs] * 75:
+    for starts in [ours, theirs] * 150:
         if (start := starts.next(ledger, has_company=True)) is not None:
             taken.append(start.configuration)
             attributes = {"config": start.configuration}
@@ -64,7 +64,7 @@ def test_workers_go_through_them_together() -> None:
                 optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
             )
             ledger.read(study.get_trials(deepcopy=False))
-    wanted = {key_of(config) for _, config in task.starts(100, SEED)}
+    wanted = {key_of(config) for _, config in task.starts(200, SEED)}
     assert sorted(map(key_of, taken)) == sorted(wanted)
 
 

@@ -203,6 +203,9 @@ class Here:
     ) -> list[list[float]]:
         return [[_milliseconds(config)] * rounds for config in configs]
 
+    def code(self, config: Mapping[str, Any]) -> None:
+        """There is none."""
+
     def close(self) -> None:
         """There is nothing to end."""
 

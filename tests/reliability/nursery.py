@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.storages import RDBStorage
 
 import optuna_lfbo.helion._jobs  # noqa: F401
+from optuna_lfbo.helion._fork_server import outlive_clients
 from tests.reliability import program
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def _start_server() -> int:
     if pid == 0:
         os.close(alive_w)
         os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+        outlive_clients()
         forkserver.main(listener.fileno(), alive_r, [])
         os._exit(0)
     os.close(alive_r)
