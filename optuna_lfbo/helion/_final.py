@@ -111,7 +111,8 @@ def _check_code(task: Task, engine: Measurer, configuration: Configuration) -> N
 
 def _body(source: str) -> list[str]:
     """The lines that do not name the module of the kernel, which has another name elsewhere."""
-    return [line for line in source.splitlines() if not line.startswith("import ")]
+    lines = source.strip().splitlines()
+    return [line for line in lines if not line.startswith("import ")]
 
 
 def _finalists(task: Task, study: optuna.Study) -> list[Finalist]:

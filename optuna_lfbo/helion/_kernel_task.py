@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from optuna_lfbo.helion import _compat
-from optuna_lfbo.helion._compat_worker import (
-    generated,
-    made_current,
-    packed_kernel,
-    serialize,
-    unpacked_kernel,
-)
+from optuna_lfbo.helion._compat_worker import made_current, packed_kernel, unpacked_kernel
 from optuna_lfbo.helion._fork_server import start_server
 from optuna_lfbo.helion._identity import identity_of
 from optuna_lfbo.helion._outcome import one_line
@@ -98,9 +92,11 @@ class KernelTask(ProgramTask):
 
     def code(self, configuration: Mapping[str, object]) -> str:
         """Return what Helion generates here, where the arguments are."""
-        fn = generated(self.bound_kernel, dict(configuration))
-        source: str = serialize(fn).source_code
-        return source
+        code: str = self.bound_kernel.to_code(
+            self.config(configuration),
+            emit_repro_caller=self.bound_kernel.settings.print_output_code,
+        )
+        return code
 
     def config(self, configuration: Mapping[str, Any]) -> Config:
         """Return the configuration for ``helion.kernel(config=...)``.

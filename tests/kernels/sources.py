@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from optuna_lfbo.helion import _compat_worker as compat
 from optuna_lfbo.helion._kernel_task import task_of
 from optuna_lfbo.helion._program import program_of
 
@@ -22,5 +21,4 @@ def sources(kernel: helion.Kernel, args: Sequence[Any], n: int) -> Iterator[tupl
             mine = program.build(config.config).source
         except Exception:  # Compilers raise all sorts of things; others are looked at.
             continue
-        generated = compat.generated(task.bound_kernel, dict(config.config))
-        yield mine, compat.serialize(generated).source_code
+        yield mine.strip(), task.code(config.config).strip()
