@@ -7,6 +7,7 @@ import statistics
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import optuna
 
 from optuna_lfbo._winner import (
@@ -25,9 +26,14 @@ if TYPE_CHECKING:
     from optuna_lfbo.helion._members import Members
     from optuna_lfbo.helion._task import Configuration, Task
 
-_CONTENDERS = 6
-_CONTENDER_SHARE = 1.05
-_SEED_SHARE = 1.3
+_FEWEST_CONTENDERS = 6
+_MOST_CONTENDERS = 40
+"""A device that is at work without a pause runs at a lower clock than in between compilations. Of
+the many that were within one per cent then, others may be the fastest."""
+_CONTENDER_SHARE = 1.3
+"""Times the fastest. Launches of small kernels that a busy host is late with look that slow."""
+_FINALISTS = 12
+_HEAT_ROUNDS = 2
 _ROUNDS = 8
 _FEWEST_ROUNDS = 2
 _MOST_CALLS = 25
@@ -64,16 +70,13 @@ def compare(task: Task, engine: Measurer, study: optuna.Study, members: Members)
 
 
 def retime(task: Task, engine: Measurer, study: optuna.Study) -> None:
-    """Time the best few, the default and the seeds in turn, and record it in the study."""
-    finalists = _finalists(task, study)
-    if not finalists:
+    """Time the best, the default and the seeds in turn, and record it in the study."""
+    contenders = _contenders(task, study, engine.unit_ms)
+    if not contenders:
         return
-    turn_ms = engine.unit_ms * sum(finalist.latency_ms for finalist in finalists)
-    rounds, calls = _effort(turn_ms)
     try:
-        latencies = engine.retime(
-            [finalist.configuration for finalist in finalists], rounds, calls
-        )
+        finalists = _finalists(task, engine, contenders)
+        latencies = _timed(engine, finalists, _ROUNDS)
     except RuntimeError as error:
         # The single measurements still stand.
         _logger.warning(f"The final comparison failed: {error}")
@@ -115,29 +118,59 @@ def _body(source: str) -> list[str]:
     return [line for line in lines if not line.startswith("import ")]
 
 
-def _finalists(task: Task, study: optuna.Study) -> list[Finalist]:
-    """Without doubles: the best few, the seeds that are not far off, and the default."""
+def _finalists(task: Task, engine: Measurer, contenders: list[Finalist]) -> list[Finalist]:
+    """The fastest of many in a heat, and the default."""
+    if len(contenders) <= _FINALISTS:
+        return contenders
+    heats = zip(_timed(engine, contenders, _HEAT_ROUNDS), contenders, strict=True)
+    ranked = sorted(heats, key=lambda heat: statistics.median(heat[0]))
+    return [
+        finalist
+        for rank, (_, finalist) in enumerate(ranked)
+        if rank < _FINALISTS or finalist.configuration == task.default
+    ]
+
+
+def _contenders(task: Task, study: optuna.Study, unit_ms: float) -> list[Finalist]:
+    """Without doubles: the best and the seeds, if not far off, and the default."""
     trials = measured_trials(study)
     measured = {key_of(t.user_attrs["config"]): finalist_of(t) for t in reversed(trials)}
     if not measured:
         return []
     fastest = finalist_of(trials[0]).latency_ms
-    best = [finalist_of(trial) for trial in trials[:_CONTENDERS]]
+    n_affordable = int(_BUDGET_MS / (_ROUNDS * unit_ms * fastest))
+    n_contenders = max(_FEWEST_CONTENDERS, min(_MOST_CONTENDERS, n_affordable))
+    best = [finalist_of(trial) for trial in trials[:n_contenders]]
+    best += [measured[key_of(seed)] for seed in task.seeds if key_of(seed) in measured]
     best = [finalist for finalist in best if finalist.latency_ms <= _CONTENDER_SHARE * fastest]
-    seeds = [measured[key_of(seed)] for seed in task.seeds if key_of(seed) in measured]
-    best += [seed for seed in seeds if seed.latency_ms <= _SEED_SHARE * fastest]
     default = default_latency(study.user_attrs)
     if task.default is not None and default is not None:
         best.append(Finalist(task.default, default, math.nan))
     return list({key_of(finalist.configuration): finalist for finalist in best}.values())
 
 
-def _effort(turn_ms: float) -> tuple[int, int]:
-    """Rounds, and calls of each finalist in a round, if calling all once takes ``turn_ms``."""
-    n_turns = int(_BUDGET_MS / turn_ms)
-    if n_turns < _ROUNDS:
-        return max(_FEWEST_ROUNDS, n_turns), 1
-    return _ROUNDS, min(_MOST_CALLS, n_turns // _ROUNDS)
+def _timed(engine: Measurer, finalists: list[Finalist], rounds: int) -> list[list[float]]:
+    """Latencies of each finalist, one a round."""
+    turn_ms = engine.unit_ms * sum(finalist.latency_ms for finalist in finalists)
+    n_turns = int(_BUDGET_MS * rounds / _ROUNDS / turn_ms)
+    rounds = max(_FEWEST_ROUNDS, min(rounds, n_turns))
+    calls = max(1, min(_MOST_CALLS, n_turns // rounds))
+    configurations = [finalist.configuration for finalist in finalists]
+    return _steadied(engine.retime(configurations, rounds, calls))
+
+
+def _steadied(latencies: list[list[float]]) -> list[list[float]]:
+    """Take out of each round of a finalist how much slower than usual all others were in it.
+
+    What they have in common is the device's clock and its temperature, which drift.
+    """
+    if len(latencies) == 1:
+        return latencies
+    samples = np.asarray(latencies)
+    shares = samples / np.median(samples, axis=1, keepdims=True)
+    others = [np.median(np.delete(shares, i, axis=0), axis=0) for i in range(len(shares))]
+    steadied: list[list[float]] = (samples / others).tolist()
+    return steadied
 
 
 def _spread(latencies: list[float]) -> float:
