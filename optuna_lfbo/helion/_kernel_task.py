@@ -8,6 +8,7 @@ from optuna_lfbo.helion import _compat
 from optuna_lfbo.helion._compat_worker import made_current, packed_kernel, unpacked_kernel
 from optuna_lfbo.helion._fork_server import start_server
 from optuna_lfbo.helion._identity import identity_of
+from optuna_lfbo.helion._ledger import RANDOM
 from optuna_lfbo.helion._outcome import one_line
 from optuna_lfbo.helion._program import program_of
 from optuna_lfbo.helion._setup import Setup
@@ -79,7 +80,7 @@ class KernelTask(ProgramTask):
         neighbours = self.neighbours(self.space.default.config)[: n // 2]
         return [
             *((NEIGHBOUR, configuration) for configuration in neighbours),
-            *(("random", json_of(config)) for config in self.space.random_configs(n, seed)),
+            *((RANDOM, json_of(config)) for config in self.space.random_configs(n, seed)),
         ]
 
     def neighbours(self, configuration: Mapping[str, object]) -> list[Configuration]:

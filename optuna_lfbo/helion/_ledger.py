@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from optuna.trial import TrialState
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from optuna_lfbo.helion._outcome import FailedStatus
     from optuna_lfbo.helion._task import Configuration
+
+RANDOM: Final = "random"
+"""Origin of what was drawn at random, before the sampler's."""
 
 
 class Ledger:
@@ -37,6 +40,7 @@ class Ledger:
         self._n_seen = 0
         self._unfinished: list[int] = []
         self._known: dict[str, tuple[int, Outcome]] = {}
+        self._random: set[str] = set()
         self._new: list[str] = []
         self._n_told = 0
         self._claims: dict[str, int] = {}
@@ -96,11 +100,15 @@ class Ledger:
         """Whether that trial has still to be taken from the queue."""
         return self.claimant(config) in self._queue
 
-    def add(self, number: int, config: Configuration, outcome: Outcome) -> None:
+    def add(
+        self, number: int, config: Configuration, outcome: Outcome, *, is_random: bool = False
+    ) -> None:
         """Enter the outcome of a trial that the storage does not have as finished yet."""
         key = key_of(config)
         if key not in self._known:
             self._known[key] = (number, outcome)
+            if is_random:
+                self._random.add(key)
             if outcome.latency_ms is not None and not outcome.first_look:
                 entry = (outcome.latency_ms, key, config)
                 self._best = entry if self._best is None else min(self._best, entry)
@@ -112,10 +120,14 @@ class Ledger:
         """New configurations that have an outcome."""
         return len(self._new)
 
-    def new_outcomes(self) -> list[Outcome]:
-        """Return their outcomes in the order in which they became known, each of them once."""
+    def new_outcomes(self) -> list[tuple[Outcome, bool]]:
+        """Return each of their outcomes once, in the order in which they became known.
+
+        Returns:
+            Each with whether the configuration was drawn at random.
+        """
         keys, self._n_told = self._new[self._n_told :], len(self._new)
-        return [self._known[key][1] for key in keys]
+        return [(self._known[key][1], key in self._random) for key in keys]
 
     def n_claimed(self, before: float = math.inf) -> int:
         """New configurations on their way; only those that trials below ``before`` have."""
@@ -141,7 +153,12 @@ class Ledger:
         else:
             first_look = bool(trial.user_attrs.get("first_look"))
             outcome = Outcome("ok", trial.value, first_look=first_look)
-        self.add(trial.number, config, outcome)
+        self.add(trial.number, config, outcome, is_random=is_random(trial))
+
+
+def is_random(trial: FrozenTrial) -> bool:
+    """Whether a trial's configuration was drawn at random."""
+    return trial.user_attrs.get("origin") == RANDOM
 
 
 def has_outcome(trial: FrozenTrial) -> bool:

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from optuna_lfbo.helion._crew import Threads
 from optuna_lfbo.helion._interrupt import noted_interrupts
-from optuna_lfbo.helion._ledger import Ledger, has_outcome
+from optuna_lfbo.helion._ledger import Ledger, has_outcome, is_random
 from optuna_lfbo.helion._lost import LostTrials
 from optuna_lfbo.helion._outcome import Outcome
 from optuna_lfbo.helion._stop import INTERRUPTED
@@ -266,8 +266,8 @@ class Pipeline:
 
     def _count(self) -> None:
         """Bring what depends on the outcomes of all workers up to date."""
-        for outcome in self._ledger.new_outcomes():
-            self._stop.finish(outcome.latency_ms)
+        for outcome, was_random in self._ledger.new_outcomes():
+            self._stop.finish(outcome.latency_ms, is_random=was_random)
         self._stop.n_started = self._ledger.n_new + self._ledger.n_claimed()
 
     def _finish(self, progress: Progress, wait_s: float) -> None:
@@ -292,7 +292,7 @@ class Pipeline:
             if told is None:
                 return
         if configuration is not None:
-            self._ledger.add(told.number, configuration, outcome)
+            self._ledger.add(told.number, configuration, outcome, is_random=is_random(told))
         _logger.debug(f"Trial {told.number}: {outcome}")
         self._told(told)
 

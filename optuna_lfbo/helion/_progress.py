@@ -160,8 +160,8 @@ class StudyProgress(_Display):
 
     def _text(self) -> str:
         self._ledger.read(self._trials())
-        for outcome in self._ledger.new_outcomes():
-            self._stop.finish(outcome.latency_ms)
+        for outcome, was_random in self._ledger.new_outcomes():
+            self._stop.finish(outcome.latency_ms, is_random=was_random)
             self._tally.count(outcome.latency_ms, self._ledger.best_ms)
         return self._tally.text()
 

@@ -24,7 +24,8 @@ class StopRule:
     """Decides when no more trials are worth their time.
 
     Tuning ends without more improvement after ``max(400, a quarter of all)`` measured
-    configurations in a row none of which was at least 1 % faster than the best before.
+    configurations in a row none of which was at least 1 % faster than the best before. The
+    random ones in between do not count: they say nothing of what the sampler is going to find.
 
     Args:
         n_trials: Configurations to measure at most; None for no limit.
@@ -51,7 +52,7 @@ class StopRule:
         self._n_finished = 0
         self._n_known = 0
         self._best = math.inf
-        self._improved_at = 0
+        self._n_vain = 0
         self._ended: str | None = None
 
     def join(self, began_s: float) -> None:
@@ -70,12 +71,19 @@ class StopRule:
         """Start no further configuration, for a reason that is not known here."""
         self._ended = reason
 
-    def finish(self, latency_ms: float | None) -> None:
-        """Enter the latency that any worker has told of a configuration, None for a failed one."""
+    def finish(self, latency_ms: float | None, *, is_random: bool = False) -> None:
+        """Enter what any worker has told of a configuration.
+
+        Args:
+            latency_ms: Its latency; None for a failed one.
+            is_random: Whether it was drawn at random.
+        """
         self._n_finished += 1
         if latency_ms is not None and latency_ms < self._best * (1.0 - _IMPROVEMENT):
             self._best = latency_ms
-            self._improved_at = self._n_finished
+            self._n_vain = 0
+        elif not is_random:
+            self._n_vain += 1
 
     def time_left_s(self, elapsed_s: float) -> float | None:
         """Seconds until a limit is reached, at the pace of the last ``elapsed_s`` seconds.
@@ -117,7 +125,3 @@ class StopRule:
     @property
     def _patience(self) -> float:
         return max(_PATIENCE, _PATIENCE_SHARE * self._n_finished)
-
-    @property
-    def _n_vain(self) -> int:
-        return self._n_finished - self._improved_at

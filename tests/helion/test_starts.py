@@ -68,6 +68,18 @@ def test_workers_go_through_them_together() -> None:
     assert sorted(map(key_of, taken)) == sorted(wanted)
 
 
+@pytest.mark.parametrize(("origin", "expected"), [("random", True), ("neighbour", False)])
+def test_those_drawn_at_random_are_told_apart(origin: str, expected: bool) -> None:
+    study = optuna.create_study()
+    for config, attributes in (({"a": 1}, {"origin": origin}), ({"a": 2}, {})):
+        attributes = {"status": "ok", "config": config, **attributes}
+        study.add_trial(optuna.trial.create_trial(value=1.0, user_attrs=attributes))
+    ledger = Ledger()
+    ledger.read(study.trials)
+    assert [is_random for _, is_random in ledger.new_outcomes()] == [expected, False]
+    assert ledger.new_outcomes() == []
+
+
 def test_neighbours_of_the_default_come_first() -> None:
     study = tune(pallas(matmul), ARGS, seed=SEED, n_trials=12).study
     origins = [trial.user_attrs.get("origin") for trial in study.trials]

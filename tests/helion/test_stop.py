@@ -39,6 +39,20 @@ def test_patience_grows_with_the_number_of_trials() -> None:
     assert rule.reason == "no improvement in 500 trials"
 
 
+def test_patience_is_not_lost_with_what_is_drawn_at_random() -> None:
+    rule = StopRule(None, None)
+    rule.finish(1.0)
+    for _ in range(300):
+        rule.finish(2.0, is_random=True)
+    rule.finish(0.9, is_random=True)
+    for _ in range(399):
+        rule.finish(None)
+        rule.finish(None, is_random=True)
+    assert rule.reason is None
+    rule.finish(None)
+    assert rule.reason == "no improvement in 400 trials"
+
+
 def test_nothing_new_ends_the_tuning() -> None:
     rule = StopRule(None, None)
     for _ in range(49):
