@@ -117,6 +117,9 @@ VARIANTS = {
     "no_seeds": Variant("without the compiler's seeds and the default", has_seeds=False),
     "no_starts": Variant("without random configurations first", {(_starts, "_MOST"): 0}),
     "fewer_starts": Variant("100 of them in place of 200", {(_starts, "_MOST"): 100}),
+    "starts_count": Variant(
+        "the random ones count as trials in vain", {(_pipeline, "is_random"): lambda trial: False}
+    ),
     "copies_count": Variant(
         "every trial counts, also one of several with the same value", _COPIES_COUNT
     ),
