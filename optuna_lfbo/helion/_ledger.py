@@ -46,7 +46,7 @@ class Ledger:
         self._claims: dict[str, int] = {}
         self._queue: dict[int, str] = {}
         self._old: set[int] | None = None
-        self._best: tuple[float, str, Configuration] | None = None
+        self._best: tuple[float, Configuration] | None = None
         self.running: list[FrozenTrial] = []
 
     def read(self, trials: Sequence[FrozenTrial]) -> None:
@@ -78,7 +78,7 @@ class Ledger:
     @property
     def best(self) -> Configuration | None:
         """The fastest of the configurations that were measured to the end, if there is one."""
-        return None if self._best is None else self._best[2]
+        return None if self._best is None else self._best[1]
 
     @property
     def best_ms(self) -> float | None:
@@ -109,9 +109,10 @@ class Ledger:
             self._known[key] = (number, outcome)
             if is_random:
                 self._random.add(key)
-            if outcome.latency_ms is not None and not outcome.first_look:
-                entry = (outcome.latency_ms, key, config)
-                self._best = entry if self._best is None else min(self._best, entry)
+            latency_ms = math.inf if outcome.latency_ms is None else outcome.latency_ms
+            # What is only as fast may be a copy, with the same neighbours.
+            if latency_ms < (self.best_ms or math.inf) and not outcome.first_look:
+                self._best = latency_ms, config
             if number not in (self._old or ()):
                 self._new.append(key)
 

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from optuna_lfbo.helion import tune
 from optuna_lfbo.helion._kernel_task import task_of
 from optuna_lfbo.helion._ledger import Ledger
-from optuna_lfbo.helion._outcome import key_of
+from optuna_lfbo.helion._outcome import Outcome, key_of
 from optuna_lfbo.helion._starts import Starts, plan_starts
 from tests.kernels.suite import matmul, pallas, tensors
 
@@ -78,6 +78,15 @@ def test_those_drawn_at_random_are_told_apart(origin: str, expected: bool) -> No
     ledger.read(study.trials)
     assert [is_random for _, is_random in ledger.new_outcomes()] == [expected, False]
     assert ledger.new_outcomes() == []
+
+
+def test_a_copy_of_the_best_does_not_take_its_place() -> None:
+    ledger = Ledger()
+    ledger.add(0, {"a": 2}, Outcome("ok", 1.0))
+    ledger.add(1, {"a": 1}, Outcome("ok", 1.0))
+    assert ledger.best == {"a": 2}
+    ledger.add(2, {"a": 3}, Outcome("ok", 0.9))
+    assert ledger.best == {"a": 3}
 
 
 def test_neighbours_of_the_default_come_first() -> None:
