@@ -56,4 +56,5 @@ def _point(trial: FrozenTrial, started: float) -> Point:
         latency_ms=trial.value,
         status=trial.user_attrs.get("status", trial.state.name.lower()),
         config=trial.user_attrs.get("config", {}),
+        compile_s=trial.user_attrs.get("compile_s"),
     )

@@ -42,12 +42,14 @@ class Point:
         latency_ms: None unless it was measured.
         status: as the tuner calls it; ``"ok"`` or ``"rebenchmark"`` if it was measured.
         config: the configuration.
+        compile_s: seconds that compiling it took, code generation included, if it is known.
     """
 
     seconds: float
     latency_ms: float | None
     status: str
     config: dict[str, Any]
+    compile_s: float | None = None
 
 
 @dataclass(frozen=True)
