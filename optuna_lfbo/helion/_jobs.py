@@ -186,7 +186,9 @@ class RetimeJob:
     def _timed(self, reference: Reference) -> list[list[float]]:
         fns = [built.load() for built in self.builts]
         try:
-            calls = [functools.partial(fn, *reference.fresh_args()) for fn in fns]
+            # There may be forty of them, and no room for as many copies of large arguments.
+            args = reference.fresh_args()
+            calls = [functools.partial(fn, *args) for fn in fns]
             medians: list[list[float]] = [[] for _ in calls]
             for turn in range(self.rounds):
                 # Nobody shall always come after the same other.
