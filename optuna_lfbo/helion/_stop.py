@@ -53,6 +53,7 @@ class StopRule:
         self._n_known = 0
         self._best = math.inf
         self._n_vain = 0
+        self._n_random = 0
         self._ended: str | None = None
 
     def join(self, began_s: float) -> None:
@@ -81,8 +82,10 @@ class StopRule:
         self._n_finished += 1
         if latency_ms is not None and latency_ms < self._best * (1.0 - _IMPROVEMENT):
             self._best = latency_ms
-            self._n_vain = 0
-        elif not is_random:
+            self._n_vain = self._n_random = 0
+        elif is_random:
+            self._n_random += 1
+        else:
             self._n_vain += 1
 
     def time_left_s(self, elapsed_s: float) -> float | None:
@@ -119,8 +122,8 @@ class StopRule:
 
     @property
     def is_impatient(self) -> bool:
-        """Whether a quarter of the patience was in vain."""
-        return self._n_vain >= _IMPATIENCE * self._patience
+        """Whether as many as a quarter of the patience were in vain, the random ones included."""
+        return self._n_vain + self._n_random >= _IMPATIENCE * self._patience
 
     @property
     def _patience(self) -> float:

@@ -42,9 +42,13 @@ def test_patience_grows_with_the_number_of_trials() -> None:
 def test_patience_is_not_lost_with_what_is_drawn_at_random() -> None:
     rule = StopRule(None, None)
     rule.finish(1.0)
-    for _ in range(300):
+    for _ in range(99):
         rule.finish(2.0, is_random=True)
+    assert not rule.is_impatient
+    rule.finish(2.0, is_random=True)
+    assert rule.is_impatient
     rule.finish(0.9, is_random=True)
+    assert not rule.is_impatient
     for _ in range(399):
         rule.finish(None)
         rule.finish(None, is_random=True)
