@@ -138,8 +138,8 @@ def _contenders(task: Task, study: optuna.Study, unit_ms: float) -> list[Finalis
     if not measured:
         return []
     fastest = finalist_of(trials[0]).latency_ms
-    n_affordable = int(_BUDGET_MS / (_ROUNDS * unit_ms * fastest))
-    n_contenders = max(_FEWEST_CONTENDERS, min(_MOST_CONTENDERS, n_affordable))
+    affordable = min(_MOST_CONTENDERS, _BUDGET_MS / (_ROUNDS * unit_ms * fastest))
+    n_contenders = max(_FEWEST_CONTENDERS, int(affordable))
     best = [finalist_of(trial) for trial in trials[:n_contenders]]
     best += [measured[key_of(seed)] for seed in task.seeds if key_of(seed) in measured]
     best = [finalist for finalist in best if finalist.latency_ms <= _CONTENDER_SHARE * fastest]
@@ -152,9 +152,9 @@ def _contenders(task: Task, study: optuna.Study, unit_ms: float) -> list[Finalis
 def _timed(engine: Measurer, finalists: list[Finalist], rounds: int) -> list[list[float]]:
     """Latencies of each finalist, one a round."""
     turn_ms = engine.unit_ms * sum(finalist.latency_ms for finalist in finalists)
-    n_turns = int(_BUDGET_MS * rounds / _ROUNDS / turn_ms)
+    n_turns = int(min(_MOST_CALLS * rounds, _BUDGET_MS * rounds / _ROUNDS / turn_ms))
     rounds = max(_FEWEST_ROUNDS, min(rounds, n_turns))
-    calls = max(1, min(_MOST_CALLS, n_turns // rounds))
+    calls = max(1, n_turns // rounds)
     configurations = [finalist.configuration for finalist in finalists]
     return _steadied(engine.retime(configurations, rounds, calls))
 

@@ -107,3 +107,8 @@ def test_of_a_slow_kernel_fewer_are_compared() -> None:
     searched = {block: 100.0 + block for block in range(30)}
     study = compared(searched, searched)
     assert len(study.user_attrs[FINAL]) == 6
+
+
+def test_what_takes_next_to_no_time_is_compared_like_all_else() -> None:
+    latencies = {1: 5e-324, 2: 1e-300, 3: 1.0}
+    assert compared(latencies, latencies).user_attrs[FINAL]
