@@ -40,8 +40,7 @@ class Ledger:
         self._n_seen = 0
         self._unfinished: list[int] = []
         self._known: dict[str, tuple[int, Outcome]] = {}
-        self._random: set[str] = set()
-        self._new: list[str] = []
+        self._new: list[tuple[Outcome, bool]] = []
         self._n_told = 0
         self._claims: dict[str, int] = {}
         self._queue: dict[int, str] = {}
@@ -107,14 +106,12 @@ class Ledger:
         key = key_of(config)
         if key not in self._known:
             self._known[key] = (number, outcome)
-            if is_random:
-                self._random.add(key)
             latency_ms = math.inf if outcome.latency_ms is None else outcome.latency_ms
             # What is only as fast may be a copy, with the same neighbours.
             if latency_ms < (self.best_ms or math.inf) and not outcome.first_look:
                 self._best = latency_ms, config
             if number not in (self._old or ()):
-                self._new.append(key)
+                self._new.append((outcome, is_random))
 
     @property
     def n_new(self) -> int:
@@ -127,8 +124,8 @@ class Ledger:
         Returns:
             Each with whether the configuration was drawn at random.
         """
-        keys, self._n_told = self._new[self._n_told :], len(self._new)
-        return [(self._known[key][1], key in self._random) for key in keys]
+        new, self._n_told = self._new[self._n_told :], len(self._new)
+        return new
 
     def n_claimed(self, before: float = math.inf) -> int:
         """New configurations on their way; only those that trials below ``before`` have."""
