@@ -98,6 +98,25 @@ def split_k_matmul(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 @_kernel
+def int4_matmul(x: torch.Tensor, packed: torch.Tensor) -> torch.Tensor:
+    """Multiplies by weights of four bits: the lower ones are the upper half of the rows."""
+    m, _ = x.size()
+    half, n = packed.size()
+    left, right = x.narrow(1, 0, half), x.narrow(1, half, half)
+    out = torch.empty([m, n], dtype=x.dtype, device=x.device)
+    for tile_m, tile_n in hl.tile([m, n]):
+        acc = hl.zeros([tile_m, tile_n], dtype=torch.float32)
+        for tile_k in hl.tile(half):
+            pairs = packed[tile_k, tile_n]
+            lower = ((pairs << 4) >> 4).to(x.dtype)
+            upper = (pairs >> 4).to(x.dtype)
+            acc = torch.addmm(acc, left[tile_m, tile_k], lower)
+            acc = torch.addmm(acc, right[tile_m, tile_k], upper)
+        out[tile_m, tile_n] = acc.to(x.dtype)
+    return out
+
+
+@_kernel
 def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     heads, n_queries, width = query.size()
     width = hl.specialize(width)

@@ -43,6 +43,18 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class Bytes:
+    """A tensor of any bytes."""
+
+    shape: tuple[int, ...]
+
+    def tensor(self, generator: torch.Generator) -> torch.Tensor:
+        return torch.randint(
+            -128, 128, self.shape, generator=generator, dtype=torch.int8, device=DEVICE
+        )
+
+
+@dataclass(frozen=True)
 class Problem:
     """A kernel to tune.
 
@@ -55,8 +67,8 @@ class Problem:
 
     kernel: Any
     reference: Callable[..., torch.Tensor]
-    gpu: tuple[Normal | Labels, ...]
-    cpu: tuple[Normal | Labels, ...]
+    gpu: tuple[Normal | Labels | Bytes, ...]
+    cpu: tuple[Normal | Labels | Bytes, ...]
 
     def args(self) -> tuple[torch.Tensor, ...]:
         """Makes the arguments; the same ones in every process."""
@@ -85,6 +97,10 @@ def _softmax(x: torch.Tensor) -> torch.Tensor:
 
 def _cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return functional.cross_entropy(logits, labels.long(), reduction="none")
+
+
+def _int4_matmul(x: torch.Tensor, packed: torch.Tensor) -> torch.Tensor:
+    return x @ torch.cat([(packed << 4) >> 4, packed >> 4]).to(x.dtype)
 
 
 def _long_reduction(x: torch.Tensor) -> torch.Tensor:
@@ -132,6 +148,12 @@ PROBLEMS = {
         torch.matmul,
         gpu=_normal((64, 32768), (32768, 64)),
         cpu=_normal((16, 256), (256, 128)),
+    ),
+    "int4_matmul": Problem(
+        kernels.int4_matmul,
+        _int4_matmul,
+        gpu=(Normal((256, 8192)), Bytes((4096, 8192))),
+        cpu=(Normal((16, 128)), Bytes((64, 128))),
     ),
     "attention": Problem(
         kernels.attention,

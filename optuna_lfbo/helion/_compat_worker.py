@@ -274,7 +274,9 @@ def assert_close(
     accuracy.assert_close(actual, expected, atol=atol, rtol=rtol, **scaling)
 
 
-def milliseconds(fn: Callable[[], object], *, window_ms: float, mode: str, events: bool) -> float:
+def milliseconds(
+    fn: Callable[[], object], *, window_ms: float, mode: str, events: bool, graph: bool = False
+) -> float:
     """Time calls of ``fn`` for about ``window_ms`` with Helion's ``do_bench``.
 
     Args:
@@ -282,20 +284,24 @@ def milliseconds(fn: Callable[[], object], *, window_ms: float, mode: str, event
         window_ms: One call that takes longer is the only one.
         mode: "min" or "median".
         events: Whether device events measure, and not the host's clock.
+        graph: Whether to replay it from a CUDA graph, where that works. The environment variable
+            HELION_BENCHMARK_CUDAGRAPH, if it is set, decides instead.
     """
     bench = do_bench if events else do_bench_generic
     probing = "probe_long_kernel" in inspect.signature(bench).parameters
     options = {"probe_long_kernel": True, "pre_warmed": True} if probing else {}
-    result: float = bench(fn, warmup=1, rep=window_ms, return_mode=mode, **options)
+    result: float = bench(
+        fn, warmup=1, rep=window_ms, return_mode=mode, default_cudagraph=graph, **options
+    )
     return result
 
 
 def milliseconds_interleaved(
-    fns: Sequence[Callable[[], object]], *, repeat: int, events: bool
+    fns: Sequence[Callable[[], object]], *, repeat: int, events: bool, graph: bool = False
 ) -> list[float]:
-    """Median latency of each function, called in turn ``repeat`` times."""
+    """Median latency of each function, called in turn ``repeat`` times; as `milliseconds`."""
     bench = interleaved_bench if events else interleaved_bench_generic
-    medians: list[float] = bench(list(fns), repeat=repeat)
+    medians: list[float] = bench(list(fns), repeat=repeat, default_cudagraph=graph)
     return medians
 
 

@@ -22,8 +22,14 @@ T = TypeVar("T")
 _CLEARLY_SLOWER = 1.3
 """A first look at a candidate this many times slower than the best is enough."""
 _FIRST_LOOK_CALLS = 5
+_PROBE_MS = 1.0
+"""Of a first look where there is nothing to compare with."""
 _WINDOW_MS = 50
 """Of a whole measurement; the same as Helion's."""
+_SHORT_MS = 0.064
+"""The same as Helion's. What takes less is replayed from a graph: the clearing of the cache before
+each call is too short for a busy host to have launched the kernel by its end, and the device would
+wait within what is timed."""
 
 
 class Built(Protocol):
@@ -144,19 +150,22 @@ class MeasureJob:
             call = functools.partial(fn, *args)
             call()
             compat.synchronize_device()
-            if (latency := self._first_look(call, reference.events)) is not None:
+            time = functools.partial(compat.milliseconds, call, events=reference.events)
+            latency = time(window_ms=self._glance_ms, mode="min")
+            if reference.events and latency < _SHORT_MS:
+                time = functools.partial(time, graph=True)
+                latency = time(window_ms=self._glance_ms, mode="min")
+            if self.best_ms is not None and latency > _CLEARLY_SLOWER * self.best_ms:
                 return Measurement(latency, first_look=True)
             if (mismatch := _mismatch(fn, reference)) is not None:
                 return mismatch
-            latency = compat.milliseconds(
-                call, window_ms=_WINDOW_MS, mode="median", events=reference.events
-            )
-            return Measurement(latency, first_look=False)
+            return Measurement(time(window_ms=_WINDOW_MS, mode="median"), first_look=False)
         finally:
             self.built.unload(fn)
 
-    def _first_look(self, call: Callable[[], object], events: bool) -> float | None:
-        """The latency of a clearly slower candidate.
+    @property
+    def _glance_ms(self) -> float:
+        """The window of a first look.
 
         The fastest of a few calls decides, as single ones may be several times too slow while
         compilers run beside them. The window is as long as that number of calls of a candidate
@@ -164,10 +173,8 @@ class MeasureJob:
         than that of a whole measurement.
         """
         if self.best_ms is None:
-            return None
-        window = min(3.0 * self.best_ms * _FIRST_LOOK_CALLS, _WINDOW_MS)
-        latency = compat.milliseconds(call, window_ms=window, mode="min", events=events)
-        return latency if latency > _CLEARLY_SLOWER * self.best_ms else None
+            return _PROBE_MS
+        return min(3.0 * self.best_ms * _FIRST_LOOK_CALLS, _WINDOW_MS)
 
 
 @dataclass(frozen=True)
@@ -189,13 +196,14 @@ class RetimeJob:
             # There may be forty of them, and no room for as many copies of large arguments.
             args = reference.fresh_args()
             calls = [functools.partial(fn, *args) for fn in fns]
+            time = functools.partial(compat.milliseconds_interleaved, events=reference.events)
+            if reference.events and min(time(calls, repeat=1)) < _SHORT_MS:
+                time = functools.partial(time, graph=True)
             medians: list[list[float]] = [[] for _ in calls]
             for turn in range(self.rounds):
                 # Nobody shall always come after the same other.
                 order = [(turn + i) % len(calls) for i in range(len(calls))]
-                timed = compat.milliseconds_interleaved(
-                    [calls[i] for i in order], repeat=self.repeat, events=reference.events
-                )
+                timed = time([calls[i] for i in order], repeat=self.repeat)
                 for i, latency in zip(order, timed, strict=True):
                     medians[i].append(latency)
             return medians
