@@ -22,8 +22,6 @@ T = TypeVar("T")
 _CLEARLY_SLOWER = 1.3
 """A first look at a candidate this many times slower than the best is enough."""
 _FIRST_LOOK_CALLS = 5
-_PROBE_MS = 1.0
-"""Of a first look where there is nothing to compare with."""
 _WINDOW_MS = 50
 """Of a whole measurement; the same as Helion's."""
 _SHORT_MS = 0.064
@@ -151,11 +149,9 @@ class MeasureJob:
             call()
             compat.synchronize_device()
             time = functools.partial(compat.milliseconds, call, events=reference.events)
-            latency = time(window_ms=self._glance_ms, mode="min")
-            if reference.events and latency < _SHORT_MS:
+            if reference.events and (self.best_ms or time(window_ms=1.0, mode="min")) < _SHORT_MS:
                 time = functools.partial(time, graph=True)
-                latency = time(window_ms=self._glance_ms, mode="min")
-            if self.best_ms is not None and latency > _CLEARLY_SLOWER * self.best_ms:
+            if (latency := self._first_look(time)) is not None:
                 return Measurement(latency, first_look=True)
             if (mismatch := _mismatch(fn, reference)) is not None:
                 return mismatch
@@ -163,9 +159,8 @@ class MeasureJob:
         finally:
             self.built.unload(fn)
 
-    @property
-    def _glance_ms(self) -> float:
-        """The window of a first look.
+    def _first_look(self, time: Callable[..., float]) -> float | None:
+        """The latency of a clearly slower candidate.
 
         The fastest of a few calls decides, as single ones may be several times too slow while
         compilers run beside them. The window is as long as that number of calls of a candidate
@@ -173,8 +168,10 @@ class MeasureJob:
         than that of a whole measurement.
         """
         if self.best_ms is None:
-            return _PROBE_MS
-        return min(3.0 * self.best_ms * _FIRST_LOOK_CALLS, _WINDOW_MS)
+            return None
+        window = min(3.0 * self.best_ms * _FIRST_LOOK_CALLS, _WINDOW_MS)
+        latency = time(window_ms=window, mode="min")
+        return latency if latency > _CLEARLY_SLOWER * self.best_ms else None
 
 
 @dataclass(frozen=True)
