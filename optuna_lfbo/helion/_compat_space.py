@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -124,13 +125,46 @@ def random_configs(generation: ConfigGeneration, n: int, seed: int | None) -> li
 
 
 def neighbours(generation: ConfigGeneration, flat: list[object]) -> Iterator[Config]:
-    """Yield what a step of Helion's ``PatternSearch`` in each entry makes of a configuration."""
+    """Yield what is next to a configuration: other shapes of its tiles, and single steps."""
+    for changes in itertools.chain(_shapes(generation, flat), _steps(generation, flat)):
+        changed = copy.deepcopy(flat)
+        for index, value in changes.items():
+            changed[index] = value
+        with contextlib.suppress(InvalidConfig):
+            yield generation.unflatten(changed)
+
+
+def _steps(generation: ConfigGeneration, flat: list[Any]) -> Iterator[dict[int, Any]]:
+    """Yield the steps of Helion's ``PatternSearch`` in each entry."""
     for _, index, fragment in searched_fragments(generation):
         for value in fragment.pattern_neighbors(flat[index]):
-            changed = copy.deepcopy(flat)
-            changed[index] = value
-            with contextlib.suppress(InvalidConfig):
-                yield generation.unflatten(changed)
+            yield {index: value}
+
+
+def _shapes(generation: ConfigGeneration, flat: list[Any]) -> Iterator[dict[int, Any]]:
+    """Yield steps to larger blocks, alone and with one to a smaller block elsewhere.
+
+    These need up to twice the shared memory, so there is each with half of the stages, too. A
+    tile of another shape is seldom found by single steps: what is between is slow or too large.
+    """
+    searched = {index: name for name, index, _ in searched_fragments(generation)}
+    stages = next((index for index, name in searched.items() if name == "num_stages"), None)
+    steps = [
+        (index, value)
+        for index in generation.block_size_indices
+        if index in searched
+        for value in generation.flat_spec[index].pattern_neighbors(flat[index])
+    ]
+    for index, value in steps:
+        if value < flat[index]:
+            continue
+        exchanges = [{other: v} for other, v in steps if other != index and v < flat[other]]
+        for exchange in [{}, *exchanges]:
+            changes = {index: value, **exchange}
+            if exchange:
+                yield changes
+            if stages is not None:
+                yield {**changes, stages: max(1, flat[stages] // 2)}
 
 
 def screened(bound_kernel: BoundKernel, config: Config) -> Config | None:

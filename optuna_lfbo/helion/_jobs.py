@@ -22,8 +22,12 @@ T = TypeVar("T")
 _CLEARLY_SLOWER = 1.3
 """A first look at a candidate this many times slower than the best is enough."""
 _FIRST_LOOK_CALLS = 5
-_WINDOW_MS = 50
-"""Of a whole measurement; the same as Helion's."""
+_WINDOW_MS = 25.0
+"""Of a whole measurement. With 50, as Helion has it, the medians of an H100 vary as much."""
+_GRAPH_WINDOW_MS = 12.0
+"""The same for replays of a graph, which has to be captured first; 50 are no better there."""
+_GRAPH_WINDOW_MS = 12
+"""The same with graphs, which take as long again to capture; again, with 50 they vary as much."""
 _SHORT_MS = 0.064
 """The same as Helion's. What takes less is replayed from a graph: the clearing of the cache before
 each call is too short for a busy host to have launched the kernel by its end, and the device would
@@ -149,13 +153,14 @@ class MeasureJob:
             call()
             compat.synchronize_device()
             time = functools.partial(compat.milliseconds, call, events=reference.events)
+            window_ms = _WINDOW_MS
             if reference.events and (self.best_ms or time(window_ms=1.0, mode="min")) < _SHORT_MS:
-                time = functools.partial(time, graph=True)
+                time, window_ms = functools.partial(time, graph=True), _GRAPH_WINDOW_MS
             if (latency := self._first_look(time)) is not None:
                 return Measurement(latency, first_look=True)
             if (mismatch := _mismatch(fn, reference)) is not None:
                 return mismatch
-            return Measurement(time(window_ms=_WINDOW_MS, mode="median"), first_look=False)
+            return Measurement(time(window_ms=window_ms, mode="median"), first_look=False)
         finally:
             self.built.unload(fn)
 

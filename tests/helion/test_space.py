@@ -226,3 +226,29 @@ def test_a_default_that_the_compiler_promotes_is_in_the_space() -> None:
         space = KernelSpace(platform.bind(CASES["embedding"]))
         assert space.default["block_sizes"][0] == 1
         assert space.config(space.params(space.default)) == space.default
+
+
+def test_the_neighbours_of_a_config_are_single_steps_and_tiles_of_other_shapes(
+    space: KernelSpace,
+) -> None:
+    before = space.params({"block_sizes": [32, 32, 32], "num_stages": 5})
+    config = space.config(before)
+    changes = [
+        {name: (before[name], value) for name, value in after.items() if value != before[name]}
+        for after in map(space.params, space.neighbours(config))
+    ]
+    first, second, stages = "log2_block_sizes[0]", "log2_block_sizes[1]", "num_stages"
+    assert {first: (5, 6)} in changes
+    assert {second: (5, 4)} in changes
+    assert {first: (5, 6), second: (5, 4)} in changes
+    assert {first: (5, 6), second: (5, 4), stages: (5, 2)} in changes
+    assert {first: (5, 6), stages: (5, 2)} in changes
+    assert {first: (5, 6), second: (5, 6)} not in changes
+    assert {second: (5, 4), stages: (5, 2)} not in changes
+
+
+def test_neighbours_keep_what_is_pinned() -> None:
+    pinned = matmul_space(autotune_config_overrides={"num_stages": 2})
+    neighbours = pinned.neighbours(pinned.default)
+    assert neighbours
+    assert {neighbour["num_stages"] for neighbour in neighbours} == {2}
