@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import itertools
 import random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -125,46 +124,49 @@ def random_configs(generation: ConfigGeneration, n: int, seed: int | None) -> li
 
 
 def neighbours(generation: ConfigGeneration, flat: list[object]) -> Iterator[Config]:
-    """Yield what is next to a configuration: other shapes of its tiles, and single steps."""
-    for changes in itertools.chain(_shapes(generation, flat), _steps(generation, flat)):
-        changed = copy.deepcopy(flat)
-        for index, value in changes.items():
-            changed[index] = value
-        with contextlib.suppress(InvalidConfig):
-            yield generation.unflatten(changed)
-
-
-def _steps(generation: ConfigGeneration, flat: list[Any]) -> Iterator[dict[int, Any]]:
-    """Yield the steps of Helion's ``PatternSearch`` in each entry."""
+    """Yield what a step of Helion's ``PatternSearch`` in each entry makes of a configuration."""
     for _, index, fragment in searched_fragments(generation):
         for value in fragment.pattern_neighbors(flat[index]):
-            yield {index: value}
+            yield from _changed(generation, flat, {index: value})
 
 
-def _shapes(generation: ConfigGeneration, flat: list[Any]) -> Iterator[dict[int, Any]]:
-    """Yield steps to larger blocks, alone and with one to a smaller block elsewhere.
+def reshaped(generation: ConfigGeneration, flat: list[Any]) -> Iterator[Config]:
+    """Yield configurations with a larger block, or with a larger and a smaller one.
 
-    These need up to twice the shared memory, so there is each with half of the stages, too. A
-    tile of another shape is seldom found by single steps: what is between is slow or too large.
+    These need up to twice the shared memory, so there is each with half of the stages, too; of an
+    odd number with a little more and a little less than half.
     """
     searched = {index: name for name, index, _ in searched_fragments(generation)}
-    stages = next((index for index, name in searched.items() if name == "num_stages"), None)
     steps = [
         (index, value)
         for index in generation.block_size_indices
         if index in searched
         for value in generation.flat_spec[index].pattern_neighbors(flat[index])
     ]
-    for index, value in steps:
-        if value < flat[index]:
-            continue
-        exchanges = [{other: v} for other, v in steps if other != index and v < flat[other]]
-        for exchange in [{}, *exchanges]:
-            changes = {index: value, **exchange}
-            if exchange:
-                yield changes
-            if stages is not None:
-                yield {**changes, stages: max(1, flat[stages] // 2)}
+    larger = [{index: value} for index, value in steps if value > flat[index]]
+    exchanges = [
+        {**grown, index: value}
+        for grown in larger
+        for index, value in steps
+        if index not in grown and value < flat[index]
+    ]
+    fewer_stages = [
+        {index: n}
+        for index, name in searched.items()
+        if name == "num_stages"
+        for n in dict.fromkeys(((flat[index] + 1) // 2, max(1, flat[index] // 2)))
+    ]
+    for shape in [*larger, *exchanges]:
+        for stages in [{}, *fewer_stages]:
+            yield from _changed(generation, flat, {**shape, **stages})
+
+
+def _changed(
+    generation: ConfigGeneration, flat: list[Any], changes: Mapping[int, object]
+) -> Iterator[Config]:
+    """Yield the configuration with other entries, if there is one."""
+    with contextlib.suppress(InvalidConfig):
+        yield generation.unflatten([changes.get(i, copy.deepcopy(v)) for i, v in enumerate(flat)])
 
 
 def screened(bound_kernel: BoundKernel, config: Config) -> Config | None:

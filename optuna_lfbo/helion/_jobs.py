@@ -26,8 +26,6 @@ _WINDOW_MS = 25.0
 """Of a whole measurement. With 50, as Helion has it, the medians of an H100 vary as much."""
 _GRAPH_WINDOW_MS = 12.0
 """The same for replays of a graph, which has to be captured first; 50 are no better there."""
-_GRAPH_WINDOW_MS = 12
-"""The same with graphs, which take as long again to capture; again, with 50 they vary as much."""
 _SHORT_MS = 0.064
 """The same as Helion's. What takes less is replayed from a graph: the clearing of the cache before
 each call is too short for a busy host to have launched the kernel by its end, and the device would

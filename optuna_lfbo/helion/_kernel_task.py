@@ -91,6 +91,14 @@ class KernelTask(ProgramTask):
         """
         return [json_of(other) for other in self.space.neighbours(self.config(configuration))]
 
+    def reshaped(self, configuration: Mapping[str, object]) -> list[Configuration]:
+        """Return the configurations with another shape of the tiles of another one.
+
+        Raises:
+            helion.exc.InvalidConfig: It is not one of this kernel.
+        """
+        return [json_of(other) for other in self.space.reshaped(self.config(configuration))]
+
     def code(self, configuration: Mapping[str, object]) -> str:
         """Return what Helion generates here, where the arguments are."""
         code: str = self.bound_kernel.to_code(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 RANDOM: Final = "random"
 """Origin of what was drawn at random, before the sampler's."""
+SHAPE: Final = "shape"
+"""Origin of the best with tiles of another shape."""
 
 
 class Ledger:
@@ -100,7 +102,7 @@ class Ledger:
         return self.claimant(config) in self._queue
 
     def add(
-        self, number: int, config: Configuration, outcome: Outcome, *, is_random: bool = False
+        self, number: int, config: Configuration, outcome: Outcome, *, is_free: bool = False
     ) -> None:
         """Enter the outcome of a trial that the storage does not have as finished yet."""
         key = key_of(config)
@@ -111,7 +113,7 @@ class Ledger:
             if latency_ms < (self.best_ms or math.inf) and not outcome.first_look:
                 self._best = latency_ms, config
             if number not in (self._old or ()):
-                self._new.append((outcome, is_random))
+                self._new.append((outcome, is_free))
 
     @property
     def n_new(self) -> int:
@@ -122,7 +124,7 @@ class Ledger:
         """Return each of their outcomes once, in the order in which they became known.
 
         Returns:
-            Each with whether the configuration was drawn at random.
+            Each with whether its trial costs no patience.
         """
         new, self._n_told = self._new[self._n_told :], len(self._new)
         return new
@@ -151,12 +153,12 @@ class Ledger:
         else:
             first_look = bool(trial.user_attrs.get("first_look"))
             outcome = Outcome("ok", trial.value, first_look=first_look)
-        self.add(trial.number, config, outcome, is_random=is_random(trial))
+        self.add(trial.number, config, outcome, is_free=is_free(trial))
 
 
-def is_random(trial: FrozenTrial) -> bool:
-    """Whether a trial's configuration was drawn at random."""
-    return trial.user_attrs.get("origin") == RANDOM
+def is_free(trial: FrozenTrial) -> bool:
+    """Whether a trial costs no patience: it says nothing of what the sampler is going to find."""
+    return trial.user_attrs.get("origin") in (RANDOM, SHAPE)
 
 
 def has_outcome(trial: FrozenTrial) -> bool:

@@ -100,6 +100,10 @@ class MultiTask(Task):
         """Return configurations that are one step from another one."""
         return self._first.neighbours(configuration)
 
+    def reshaped(self, configuration: Configuration) -> list[Configuration]:
+        """Return configurations that several steps which belong together lead to."""
+        return self._first.reshaped(configuration)
+
     def engine(self, n_compilers: int | None = None) -> MultiEngine:
         """Run the kernel with each set, and time the defaults.
 

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from optuna_lfbo.helion._crew import Threads
 from optuna_lfbo.helion._interrupt import noted_interrupts
-from optuna_lfbo.helion._ledger import Ledger, has_outcome, is_random
+from optuna_lfbo.helion._ledger import Ledger, has_outcome, is_free
 from optuna_lfbo.helion._lost import LostTrials
 from optuna_lfbo.helion._outcome import Outcome
 from optuna_lfbo.helion._stop import INTERRUPTED
@@ -102,6 +102,7 @@ class Pipeline:
         self._in_flight: dict[Future[Outcome], _Flight] = {}
         self._followers: list[_Flight] = []
         self._surrounded: Configuration | None = None
+        self._reshaped: Configuration | None = None
         self.asking_s = 0.0
 
     def run(self, progress: Progress) -> str:
@@ -190,16 +191,19 @@ class Pipeline:
         return trial
 
     def _surround_the_best(self) -> None:
-        """Leave no neighbour of the best untried before patience ends.
+        """Leave nothing that is close to the best untried before patience ends.
 
-        What a model says of them may be wrong, and then nothing would ever correct it.
+        What a model says of it may be wrong, and then nothing would ever correct it.
         """
-        if not self._stop.is_impatient:
-            return
         best = self._ledger.best
-        if best is not None and best is not self._surrounded:
+        if best is None:
+            return
+        if self._stop.is_impatient and best is not self._surrounded:
             self._surrounded = best
             self._starts.surround(best)
+        if self._stop.is_half_over and best is not self._reshaped:
+            self._reshaped = best
+            self._starts.reshape(best)
 
     def _claim(self, flight: _Flight) -> None:
         """Measure a configuration, if that is for this trial to do."""
@@ -266,8 +270,8 @@ class Pipeline:
 
     def _count(self) -> None:
         """Bring what depends on the outcomes of all workers up to date."""
-        for outcome, was_random in self._ledger.new_outcomes():
-            self._stop.finish(outcome.latency_ms, is_random=was_random)
+        for outcome, was_free in self._ledger.new_outcomes():
+            self._stop.finish(outcome.latency_ms, is_free=was_free)
         self._stop.n_started = self._ledger.n_new + self._ledger.n_claimed()
 
     def _finish(self, progress: Progress, wait_s: float) -> None:
@@ -292,7 +296,7 @@ class Pipeline:
             if told is None:
                 return
         if configuration is not None:
-            self._ledger.add(told.number, configuration, outcome, is_random=is_random(told))
+            self._ledger.add(told.number, configuration, outcome, is_free=is_free(told))
         _logger.debug(f"Trial {told.number}: {outcome}")
         self._told(told)
 

@@ -160,8 +160,8 @@ class StudyProgress(_Display):
 
     def _text(self) -> str:
         self._ledger.read(self._trials())
-        for outcome, was_random in self._ledger.new_outcomes():
-            self._stop.finish(outcome.latency_ms, is_random=was_random)
+        for outcome, was_free in self._ledger.new_outcomes():
+            self._stop.finish(outcome.latency_ms, is_free=was_free)
             self._tally.count(outcome.latency_ms, self._ledger.best_ms)
         return self._tally.text()
 

@@ -8,10 +8,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from optuna_lfbo.helion._ledger import SHAPE
 from optuna_lfbo.helion._task import NEIGHBOUR, RejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import optuna
 
@@ -100,9 +101,20 @@ class Starts:
 
     def surround(self, configuration: Configuration) -> None:
         """Have the neighbours of a configuration, too."""
+        self._add(NEIGHBOUR, configuration, self._task.neighbours)
+
+    def reshape(self, configuration: Configuration) -> None:
+        """Have what several steps which belong together lead to, too."""
+        self._add(SHAPE, configuration, self._task.reshaped)
+
+    def _add(
+        self,
+        origin: str,
+        configuration: Configuration,
+        around: Callable[[Configuration], list[Configuration]],
+    ) -> None:
         if self._task.params_of_start(configuration) is not None:
-            near = self._task.neighbours(configuration)
-            self._left.extend((NEIGHBOUR, neighbour) for neighbour in near)
+            self._left.extend((origin, near) for near in around(configuration))
 
     def put_back(self, start: Start) -> None:
         """Have one that no trial has been given after all."""

@@ -24,8 +24,9 @@ class StopRule:
     """Decides when no more trials are worth their time.
 
     Tuning ends without more improvement after ``max(400, a quarter of all)`` measured
-    configurations in a row none of which was at least 1 % faster than the best before. The
-    random ones in between do not count: they say nothing of what the sampler is going to find.
+    configurations in a row none of which was at least 1 % faster than the best before. Random
+    ones and tiles of other shapes in between do not count: they say nothing of what the sampler
+    is going to find.
 
     Args:
         n_trials: Configurations to measure at most; None for no limit.
@@ -53,7 +54,7 @@ class StopRule:
         self._n_known = 0
         self._best = math.inf
         self._n_vain = 0
-        self._n_random = 0
+        self._n_free = 0
         self._ended: str | None = None
 
     def join(self, began_s: float) -> None:
@@ -72,19 +73,19 @@ class StopRule:
         """Start no further configuration, for a reason that is not known here."""
         self._ended = reason
 
-    def finish(self, latency_ms: float | None, *, is_random: bool = False) -> None:
+    def finish(self, latency_ms: float | None, *, is_free: bool = False) -> None:
         """Enter what any worker has told of a configuration.
 
         Args:
             latency_ms: Its latency; None for a failed one.
-            is_random: Whether it was drawn at random.
+            is_free: Whether it costs no patience.
         """
         self._n_finished += 1
         if latency_ms is not None and latency_ms < self._best * (1.0 - _IMPROVEMENT):
             self._best = latency_ms
-            self._n_vain = self._n_random = 0
-        elif is_random:
-            self._n_random += 1
+            self._n_vain = self._n_free = 0
+        elif is_free:
+            self._n_free += 1
         else:
             self._n_vain += 1
 
@@ -122,8 +123,13 @@ class StopRule:
 
     @property
     def is_impatient(self) -> bool:
-        """Whether as many as a quarter of the patience were in vain, the random ones included."""
-        return self._n_vain + self._n_random >= _IMPATIENCE * self._patience
+        """Whether as many as a quarter of the patience were in vain, the free ones included."""
+        return self._n_vain + self._n_free >= _IMPATIENCE * self._patience
+
+    @property
+    def is_half_over(self) -> bool:
+        """Whether half of the patience is."""
+        return self._n_vain >= self._patience / 2
 
     @property
     def _patience(self) -> float:

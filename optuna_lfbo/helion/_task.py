@@ -191,6 +191,10 @@ class Task(abc.ABC):
         """Return configurations that are one step from another one of this task."""
         return []
 
+    def reshaped(self, configuration: Configuration) -> list[Configuration]:
+        """Return configurations that several steps which belong together lead to."""
+        return []
+
     def enqueue(
         self,
         study: optuna.Study,

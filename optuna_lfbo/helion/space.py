@@ -9,7 +9,7 @@ from optuna_lfbo.helion import _compat_space
 from optuna_lfbo.helion._fragments import codec_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from optuna.distributions import BaseDistribution
 
@@ -104,8 +104,24 @@ class KernelSpace:
         Args:
             config: One of this kernel, complete.
         """
-        flat = self._generation.flatten(config)
-        found = dict.fromkeys(_compat_space.neighbours(self._generation, flat))
+        return self._others(config, _compat_space.neighbours)
+
+    def reshaped(self, config: Config) -> list[Config]:
+        """Return the configurations with another shape of the tiles of ``config``.
+
+        With a larger block, or a larger and a smaller one; each also with about half of the
+        pipeline's stages, as it may need up to twice the shared memory. What single steps lead
+        over on the way there is slow or too large.
+
+        Args:
+            config: One of this kernel, complete.
+        """
+        return self._others(config, _compat_space.reshaped)
+
+    def _others(
+        self, config: Config, around: Callable[[Any, list[Any]], Iterable[Config]]
+    ) -> list[Config]:
+        found = dict.fromkeys(around(self._generation, self._generation.flatten(config)))
         return [other for other in found if other != config]
 
     def params(self, config: Config | Mapping[str, object]) -> dict[str, ParamValue]:

@@ -94,6 +94,14 @@ class TableTask(VirtualTask, Task):
         moved = [{**configuration, name: configuration[name] + step} for name, step in steps]
         return [other for other in moved if tuple(other[name] for name in SPACE) in TABLE]
 
+    def reshaped(self, configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
+        first, second, *_ = SPACE
+        pairs = [
+            {first: configuration[first] + i, second: configuration[second] - i} for i in (-1, 1)
+        ]
+        moved = [{**configuration, **pair} for pair in pairs]
+        return [other for other in moved if tuple(other[name] for name in SPACE) in TABLE]
+
     def sampler(self, seed: int | None = None) -> LFBOSampler:
         return LFBOSampler(seed=seed)
 
@@ -184,7 +192,7 @@ def test_a_patient_search_finds_the_best_and_ends(whole: Run) -> None:
     assert found.latency_ms <= 1.02 * min(answer.latency_ms for answer in right)
 
 
-def test_no_neighbour_of_the_best_is_untried_when_patience_ends(
+def test_nothing_close_to_the_best_is_untried_when_patience_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(_stop, "_PATIENCE", 30)
@@ -193,8 +201,10 @@ def test_no_neighbour_of_the_best_is_untried_when_patience_ends(
     best = run.study.best_trial.user_attrs["config"]
     tried = [trial.user_attrs["config"] for trial in run.trials]
     assert all(neighbour in tried for neighbour in run.task.neighbours(best))
+    assert run.task.reshaped(best)
+    assert all(shape in tried for shape in run.task.reshaped(best))
     origins = [trial.user_attrs.get("origin") for trial in run.trials]
-    assert "neighbour" in origins[len(origins) // 2 :]
+    assert {"neighbour", "shape"} <= set(origins[len(origins) // 2 :])
 
 
 def test_the_final_comparison_has_the_default_and_the_winner(whole: Run) -> None:

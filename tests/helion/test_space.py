@@ -228,27 +228,41 @@ def test_a_default_that_the_compiler_promotes_is_in_the_space() -> None:
         assert space.config(space.params(space.default)) == space.default
 
 
-def test_the_neighbours_of_a_config_are_single_steps_and_tiles_of_other_shapes(
-    space: KernelSpace,
-) -> None:
-    before = space.params({"block_sizes": [32, 32, 32], "num_stages": 5})
-    config = space.config(before)
-    changes = [
+def changes(
+    before: dict[str, Any], space: KernelSpace, configs: list[helion.Config]
+) -> list[dict[str, Any]]:
+    """What differs in each of the configurations, before and after."""
+    return [
         {name: (before[name], value) for name, value in after.items() if value != before[name]}
-        for after in map(space.params, space.neighbours(config))
+        for after in map(space.params, configs)
     ]
+
+
+def test_neighbours_are_single_steps(space: KernelSpace) -> None:
+    before = space.params({"block_sizes": [32, 32, 32], "num_stages": 5})
+    near = changes(before, space, space.neighbours(space.config(before)))
+    assert {"log2_block_sizes[0]": (5, 6)} in near
+    assert {"log2_block_sizes[1]": (5, 4)} in near
+    assert {"num_stages": (5, 4)} in near
+    assert {"log2_block_sizes[0]": (5, 6), "log2_block_sizes[1]": (5, 4)} not in near
+
+
+def test_tiles_of_another_shape_may_have_fewer_stages(space: KernelSpace) -> None:
+    before = space.params({"block_sizes": [32, 32, 32], "num_stages": 5})
+    near = changes(before, space, space.reshaped(space.config(before)))
     first, second, stages = "log2_block_sizes[0]", "log2_block_sizes[1]", "num_stages"
-    assert {first: (5, 6)} in changes
-    assert {second: (5, 4)} in changes
-    assert {first: (5, 6), second: (5, 4)} in changes
-    assert {first: (5, 6), second: (5, 4), stages: (5, 2)} in changes
-    assert {first: (5, 6), stages: (5, 2)} in changes
-    assert {first: (5, 6), second: (5, 6)} not in changes
-    assert {second: (5, 4), stages: (5, 2)} not in changes
+    for shape in ({first: (5, 6)}, {first: (5, 6), second: (5, 4)}):
+        assert shape in near
+        assert shape | {stages: (5, 3)} in near
+        assert shape | {stages: (5, 2)} in near
+    assert {first: (5, 6), second: (5, 6)} not in near
+    assert {second: (5, 4)} not in near
 
 
-def test_neighbours_keep_what_is_pinned() -> None:
+def test_what_is_pinned_stays_when_tiles_change() -> None:
     pinned = matmul_space(autotune_config_overrides={"num_stages": 2})
-    neighbours = pinned.neighbours(pinned.default)
-    assert neighbours
-    assert {neighbour["num_stages"] for neighbour in neighbours} == {2}
+    shapes = pinned.reshaped(pinned.default)
+    assert shapes
+    assert {shape["num_stages"] for shape in shapes} == {2}
+    fixed = matmul_space(autotune_config_overrides={"block_sizes": [16, 16, 16]})
+    assert fixed.reshaped(fixed.default) == []

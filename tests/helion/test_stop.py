@@ -43,15 +43,15 @@ def test_patience_is_not_lost_with_what_is_drawn_at_random() -> None:
     rule = StopRule(None, None)
     rule.finish(1.0)
     for _ in range(99):
-        rule.finish(2.0, is_random=True)
+        rule.finish(2.0, is_free=True)
     assert not rule.is_impatient
-    rule.finish(2.0, is_random=True)
+    rule.finish(2.0, is_free=True)
     assert rule.is_impatient
-    rule.finish(0.9, is_random=True)
+    rule.finish(0.9, is_free=True)
     assert not rule.is_impatient
     for _ in range(399):
         rule.finish(None)
-        rule.finish(None, is_random=True)
+        rule.finish(None, is_free=True)
     assert rule.reason is None
     rule.finish(None)
     assert rule.reason == "no improvement in 400 trials"

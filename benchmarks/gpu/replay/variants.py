@@ -12,7 +12,8 @@ import numpy as np
 
 from benchmarks.gpu.replay.crew import Generations, VirtualCrew
 from optuna_lfbo import _kernel, _labels, _moves, _search
-from optuna_lfbo.helion import _jobs, _pipeline, _starts, _stop
+from optuna_lfbo.helion import _compat_space, _jobs, _pipeline, _starts, _stop
+from optuna_lfbo.helion._ledger import SHAPE
 from optuna_lfbo.helion._stop import StopRule
 
 if TYPE_CHECKING:
@@ -104,7 +105,6 @@ _COPIES_COUNT: dict[tuple[Any, str], object] = {
     **{(module, "originals"): _no_copies for module in (_kernel, _labels, _moves, _search)},
     (_labels, "shares"): lambda losses: np.ones(len(losses)),
 }
-_NO_SURROUNDING: dict[tuple[Any, str], object] = {(_stop, "_IMPATIENCE"): math.inf}
 
 VARIANTS = {
     "full": Variant("the tuner"),
@@ -118,12 +118,19 @@ VARIANTS = {
     "no_starts": Variant("without random configurations first", {(_starts, "_MOST"): 0}),
     "fewer_starts": Variant("100 of them in place of 200", {(_starts, "_MOST"): 100}),
     "starts_count": Variant(
-        "the random ones count as trials in vain", {(_pipeline, "is_random"): lambda trial: False}
+        "the random ones count as trials in vain",
+        {(_pipeline, "is_free"): lambda trial: trial.user_attrs.get("origin") == SHAPE},
     ),
     "copies_count": Variant(
         "every trial counts, also one of several with the same value", _COPIES_COUNT
     ),
-    "no_surrounding": Variant("no neighbours of the best when patience runs out", _NO_SURROUNDING),
+    "no_surrounding": Variant(
+        "no neighbours of the best when patience runs out", {(_stop, "_IMPATIENCE"): math.inf}
+    ),
+    "no_shapes": Variant(
+        "no tiles of other shapes when patience runs out",
+        {(_compat_space, "reshaped"): lambda generation, flat: ()},
+    ),
     "none_of_these": Variant(
         "without the first four",
         {(_jobs, "_CLEARLY_SLOWER"): math.inf, (_starts, "_MOST"): 0},
