@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch.nn import functional
@@ -14,7 +14,7 @@ from benchmarks.gpu.kernels import DEVICE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DTYPE = torch.bfloat16 if DEVICE == "cuda" else torch.float32
+    Argument: TypeAlias = "Normal | Labels | Bytes"
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,9 @@ class Normal:
 
     shape: tuple[int, ...]
 
-    def tensor(self, generator: torch.Generator) -> torch.Tensor:
-        return torch.randn(self.shape, generator=generator, dtype=DTYPE, device=DEVICE)
+    def tensor(self, device: str, generator: torch.Generator | None = None) -> torch.Tensor:
+        dtype = torch.bfloat16 if _is_gpu(device) else torch.float32
+        return torch.randn(self.shape, generator=generator, dtype=dtype, device=device)
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,11 @@ class Labels:
     n: int
     classes: int
 
-    def tensor(self, generator: torch.Generator) -> torch.Tensor:
+    def tensor(self, device: str, generator: torch.Generator | None = None) -> torch.Tensor:
         # Pallas knows no 64-bit integers.
-        dtype = torch.int64 if DEVICE == "cuda" else torch.int32
+        dtype = torch.int64 if _is_gpu(device) else torch.int32
         return torch.randint(
-            self.classes, (self.n,), generator=generator, dtype=dtype, device=DEVICE
+            self.classes, (self.n,), generator=generator, dtype=dtype, device=device
         )
 
 
@@ -48,10 +49,14 @@ class Bytes:
 
     shape: tuple[int, ...]
 
-    def tensor(self, generator: torch.Generator) -> torch.Tensor:
+    def tensor(self, device: str, generator: torch.Generator | None = None) -> torch.Tensor:
         return torch.randint(
-            -128, 128, self.shape, generator=generator, dtype=torch.int8, device=DEVICE
+            -128, 128, self.shape, generator=generator, dtype=torch.int8, device=device
         )
+
+
+def _is_gpu(device: str) -> bool:
+    return device.startswith("cuda")
 
 
 @dataclass(frozen=True)
@@ -67,14 +72,14 @@ class Problem:
 
     kernel: Any
     reference: Callable[..., torch.Tensor]
-    gpu: tuple[Normal | Labels | Bytes, ...]
-    cpu: tuple[Normal | Labels | Bytes, ...]
+    gpu: tuple[Argument, ...]
+    cpu: tuple[Argument, ...]
 
     def args(self) -> tuple[torch.Tensor, ...]:
         """Makes the arguments; the same ones in every process."""
         generator = torch.Generator(DEVICE).manual_seed(0)
         makers = self.gpu if DEVICE == "cuda" else self.cpu
-        return tuple(maker.tensor(generator) for maker in makers)
+        return tuple(maker.tensor(DEVICE, generator) for maker in makers)
 
     def relative_error(self, actual: torch.Tensor, args: tuple[torch.Tensor, ...]) -> float:
         """Tells how far a result is from the reference: the norm of the difference by its norm."""

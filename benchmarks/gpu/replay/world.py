@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from benchmarks.gpu import kernels
-from benchmarks.gpu.problems import PROBLEMS, Bytes, Labels, Normal
+from benchmarks.gpu.problems import PROBLEMS
 from benchmarks.gpu.replay.records import records
 from benchmarks.gpu.replay.surrogate import Surrogate
 from benchmarks.gpu.replay.task import VirtualTask
@@ -108,14 +108,4 @@ class WorldTask(VirtualTask, KernelTask):
 
 
 def _args(kernel: str, device: str) -> tuple[torch.Tensor, ...]:
-    return tuple(_arg(maker, device) for maker in PROBLEMS[kernel].gpu)
-
-
-def _arg(maker: Normal | Labels | Bytes, device: str) -> torch.Tensor:
-    match maker:
-        case Normal(shape):
-            return torch.randn(shape, dtype=torch.bfloat16, device=device)
-        case Labels(n, classes):
-            return torch.randint(classes, (n,), dtype=torch.int64, device=device)
-        case Bytes(shape):
-            return torch.randint(-128, 128, shape, dtype=torch.int8, device=device)
+    return tuple(maker.tensor(device) for maker in PROBLEMS[kernel].gpu)
