@@ -22,6 +22,7 @@ KERNELS = (
     "attention",
     "rms_norm",
     "split_k_matmul",
+    "decode_matmul",
     "int4_matmul",
     "cross_entropy",
     "long_reduction",

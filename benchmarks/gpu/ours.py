@@ -57,4 +57,5 @@ def _point(trial: FrozenTrial, started: float) -> Point:
         status=trial.user_attrs.get("status", trial.state.name.lower()),
         config=trial.user_attrs.get("config", {}),
         compile_s=trial.user_attrs.get("compile_s"),
+        origin=trial.user_attrs.get("origin"),
     )

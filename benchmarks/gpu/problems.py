@@ -154,6 +154,12 @@ PROBLEMS = {
         gpu=_normal((64, 32768), (32768, 64)),
         cpu=_normal((16, 256), (256, 128)),
     ),
+    "decode_matmul": Problem(
+        kernels.split_k_matmul,
+        torch.matmul,
+        gpu=_normal((16, 4096), (4096, 4096)),
+        cpu=_normal((16, 256), (256, 128)),
+    ),
     "int4_matmul": Problem(
         kernels.int4_matmul,
         _int4_matmul,

@@ -43,6 +43,7 @@ class Point:
         status: as the tuner calls it; ``"ok"`` or ``"rebenchmark"`` if it was measured.
         config: the configuration.
         compile_s: seconds that compiling it took, code generation included, if it is known.
+        origin: what had it tried, if the tuner tells and it was not its model.
     """
 
     seconds: float
@@ -50,6 +51,7 @@ class Point:
     status: str
     config: dict[str, Any]
     compile_s: float | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True)

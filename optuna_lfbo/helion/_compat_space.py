@@ -133,8 +133,8 @@ def neighbours(generation: ConfigGeneration, flat: list[object]) -> Iterator[Con
 def reshaped(generation: ConfigGeneration, flat: list[Any]) -> Iterator[Config]:
     """Yield configurations with a larger block, or with a larger and a smaller one.
 
-    These need up to twice the shared memory, so there is each with half of the stages, too; of an
-    odd number with a little more and a little less than half.
+    These need up to twice the shared memory, so there is each with fewer stages, too, down to
+    half of them: what is more than fits fails before it is run, and fewer than fit are slower.
     """
     searched = {index: name for name, index, _ in searched_fragments(generation)}
     steps = [
@@ -154,11 +154,32 @@ def reshaped(generation: ConfigGeneration, flat: list[Any]) -> Iterator[Config]:
         {index: n}
         for index, name in searched.items()
         if name == "num_stages"
-        for n in dict.fromkeys(((flat[index] + 1) // 2, max(1, flat[index] // 2)))
+        for n in range(max(1, flat[index] // 2), flat[index])
     ]
     for shape in [*larger, *exchanges]:
         for stages in [{}, *fewer_stages]:
             yield from _changed(generation, flat, {**shape, **stages})
+
+
+def reaccessed(generation: ConfigGeneration, flat: list[Any]) -> Iterator[Config]:
+    """Yield configurations that access memory in another way, by a step of ``neighbours``."""
+    for name, index, fragment in searched_fragments(generation):
+        if name.startswith("indexing"):
+            for value in fragment.pattern_neighbors(flat[index]):
+                yield from _changed(generation, flat, {index: value})
+
+
+def steps_from_both(
+    generation: ConfigGeneration, flat: list[Any], other: list[Any]
+) -> Iterator[tuple[Config, Config]]:
+    """Yield for each step of ``neighbours`` in what both have in common where it leads them."""
+    for _, index, fragment in searched_fragments(generation):
+        if flat[index] != other[index]:
+            continue
+        for value in fragment.pattern_neighbors(flat[index]):
+            ours = _changed(generation, flat, {index: value})
+            theirs = _changed(generation, other, {index: value})
+            yield from zip(ours, theirs, strict=False)
 
 
 def _changed(

@@ -99,6 +99,25 @@ class KernelTask(ProgramTask):
         """
         return [json_of(other) for other in self.space.reshaped(self.config(configuration))]
 
+    def reaccessed(self, configuration: Mapping[str, object]) -> list[Configuration]:
+        """Return those neighbours of a configuration that access memory in another way.
+
+        Raises:
+            helion.exc.InvalidConfig: It is not one of this kernel.
+        """
+        return [json_of(other) for other in self.space.reaccessed(self.config(configuration))]
+
+    def steps_from_both(
+        self, configuration: Mapping[str, object], other: Mapping[str, object]
+    ) -> list[tuple[Configuration, Configuration]]:
+        """Return where each step leads two configurations.
+
+        Raises:
+            helion.exc.InvalidConfig: One of them is not one of this kernel.
+        """
+        pairs = self.space.steps_from_both(self.config(configuration), self.config(other))
+        return [(json_of(ours), json_of(theirs)) for ours, theirs in pairs]
+
     def code(self, configuration: Mapping[str, object]) -> str:
         """Return what Helion generates here, where the arguments are."""
         code: str = self.bound_kernel.to_code(

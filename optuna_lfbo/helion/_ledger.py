@@ -22,6 +22,11 @@ RANDOM: Final = "random"
 """Origin of what was drawn at random, before the sampler's."""
 SHAPE: Final = "shape"
 """Origin of the best with tiles of another shape."""
+DETOUR: Final = "detour"
+"""Origin of two steps from the best, the first of which changes how memory is accessed."""
+
+_AS_FAST = 1.02
+_BAD = 1.1
 
 
 class Ledger:
@@ -85,6 +90,21 @@ class Ledger:
     def best_ms(self) -> float | None:
         """Its latency in milliseconds."""
         return None if self._best is None else self._best[0]
+
+    def is_as_fast(self, config: Mapping[str, object]) -> bool:
+        """Whether ``config`` was measured to be about as fast as the best."""
+        outcome = self.outcome(config)
+        return outcome is not None and self._share(outcome) < _AS_FAST
+
+    def is_bad(self, config: Mapping[str, object]) -> bool:
+        """Whether ``config`` has failed, or is clearly slower than the best."""
+        outcome = self.outcome(config)
+        return outcome is not None and self._share(outcome) > _BAD
+
+    def _share(self, outcome: Outcome) -> float:
+        if outcome.latency_ms is None or self.best_ms is None:
+            return math.inf
+        return outcome.latency_ms / self.best_ms
 
     def claimant(self, config: Mapping[str, object]) -> int | None:
         """Return the number of the trial that measures ``config``, or will: the first of those.
@@ -158,7 +178,7 @@ class Ledger:
 
 def is_free(trial: FrozenTrial) -> bool:
     """Whether a trial costs no patience: it says nothing of what the sampler is going to find."""
-    return trial.user_attrs.get("origin") in (RANDOM, SHAPE)
+    return trial.user_attrs.get("origin") in (RANDOM, SHAPE, DETOUR)
 
 
 def has_outcome(trial: FrozenTrial) -> bool:

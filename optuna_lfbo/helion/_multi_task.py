@@ -104,6 +104,16 @@ class MultiTask(Task):
         """Return configurations that several steps which belong together lead to."""
         return self._first.reshaped(configuration)
 
+    def reaccessed(self, configuration: Configuration) -> list[Configuration]:
+        """Return those neighbours that access memory in another way."""
+        return self._first.reaccessed(configuration)
+
+    def steps_from_both(
+        self, configuration: Configuration, other: Configuration
+    ) -> list[tuple[Configuration, Configuration]]:
+        """Return where each step leads two configurations."""
+        return self._first.steps_from_both(configuration, other)
+
     def engine(self, n_compilers: int | None = None) -> MultiEngine:
         """Run the kernel with each set, and time the defaults.
 

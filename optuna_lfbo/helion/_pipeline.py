@@ -101,8 +101,6 @@ class Pipeline:
         self._crew: Crew = crew or Threads(self._capacity)
         self._in_flight: dict[Future[Outcome], _Flight] = {}
         self._followers: list[_Flight] = []
-        self._surrounded: Configuration | None = None
-        self._reshaped: Configuration | None = None
         self.asking_s = 0.0
 
     def run(self, progress: Progress) -> str:
@@ -182,28 +180,13 @@ class Pipeline:
 
     def _new_trial(self) -> optuna.Trial:
         """A trial from the queue, or with a start, or one for the sampler."""
-        self._surround_the_best()
+        self._starts.extend(self._ledger, self._stop)
         start = self._starts.next(self._ledger, has_company=self._members.has_company)
         self._storage.planned = start
         trial = self._study.ask()
         if start is not None and not self._storage.is_draft(trial):
             self._starts.put_back(start)
         return trial
-
-    def _surround_the_best(self) -> None:
-        """Leave nothing that is close to the best untried before patience ends.
-
-        What a model says of it may be wrong, and then nothing would ever correct it.
-        """
-        best = self._ledger.best
-        if best is None:
-            return
-        if self._stop.is_impatient and best is not self._surrounded:
-            self._surrounded = best
-            self._starts.surround(best)
-        if self._stop.is_half_over and best is not self._reshaped:
-            self._reshaped = best
-            self._starts.reshape(best)
 
     def _claim(self, flight: _Flight) -> None:
         """Measure a configuration, if that is for this trial to do."""

@@ -8,15 +8,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from optuna_lfbo.helion._ledger import SHAPE
+from optuna_lfbo.helion._ledger import DETOUR, SHAPE
 from optuna_lfbo.helion._task import NEIGHBOUR, RejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import optuna
 
     from optuna_lfbo.helion._ledger import Ledger
+    from optuna_lfbo.helion._stop import StopRule
     from optuna_lfbo.helion._task import Configuration, Task
 
 _KEY: Final = "lfbo:starts"
@@ -71,6 +72,8 @@ class Starts:
         self._task = task
         n, seed = _planned(study) or (0, 0)
         self._left: deque[tuple[str, Configuration]] = deque(task.starts(n, seed) if n else ())
+        self._best: Configuration | None = None
+        self._n_extensions = 0
 
     def next(self, ledger: Ledger, *, has_company: bool) -> Start | None:
         """Return one that ``ledger`` does not know, or None if there is none left.
@@ -99,22 +102,43 @@ class Starts:
             return None
         return Start(configuration, params, origin)
 
-    def surround(self, configuration: Configuration) -> None:
-        """Have the neighbours of a configuration, too."""
-        self._add(NEIGHBOUR, configuration, self._task.neighbours)
+    def extend(self, ledger: Ledger, stop: StopRule) -> None:
+        """Have more around the best, the longer there was nothing better.
 
-    def reshape(self, configuration: Configuration) -> None:
-        """Have what several steps which belong together lead to, too."""
-        self._add(SHAPE, configuration, self._task.reshaped)
+        Leaves nothing that is close to it untried before patience ends: what a model says of it
+        may be wrong, and then nothing would ever correct it.
+        """
+        if ledger.best is not self._best:
+            self._best, self._n_extensions = ledger.best, 0
+        if self._best is None:
+            return
+        if self._n_extensions == 0 and stop.is_impatient:
+            self._extend(NEIGHBOUR, self._best, self._task.neighbours)
+        if self._n_extensions == 1 and stop.is_half_over:
+            self._extend(SHAPE, self._best, self._task.reshaped)
+        # Its neighbours are known by then.
+        if self._n_extensions == 2 and not self._left:
+            self._extend(DETOUR, self._best, lambda best: self._detours(best, ledger))
 
-    def _add(
+    def _extend(
         self,
         origin: str,
-        configuration: Configuration,
-        around: Callable[[Configuration], list[Configuration]],
+        best: Configuration,
+        around: Callable[[Configuration], Iterable[Configuration]],
     ) -> None:
-        if self._task.params_of_start(configuration) is not None:
-            self._left.extend((origin, near) for near in around(configuration))
+        self._n_extensions += 1
+        if self._task.params_of_start(best) is not None:
+            self._left.extend((origin, configuration) for configuration in around(best))
+
+    def _detours(self, best: Configuration, ledger: Ledger) -> Iterator[Configuration]:
+        """Steps that were bad, from where memory is accessed in another way that is as fast.
+
+        That may need other settings, which the model has learnt to leave alone.
+        """
+        for other in filter(ledger.is_as_fast, self._task.reaccessed(best)):
+            for step, same_step in self._task.steps_from_both(best, other):
+                if ledger.is_bad(step):
+                    yield same_step
 
     def put_back(self, start: Start) -> None:
         """Have one that no trial has been given after all."""

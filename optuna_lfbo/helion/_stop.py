@@ -25,8 +25,8 @@ class StopRule:
 
     Tuning ends without more improvement after ``max(400, a quarter of all)`` measured
     configurations in a row none of which was at least 1 % faster than the best before. Random
-    ones and tiles of other shapes in between do not count: they say nothing of what the sampler
-    is going to find.
+    ones, tiles of other shapes and detours in between do not count: they say nothing of what the
+    sampler is going to find.
 
     Args:
         n_trials: Configurations to measure at most; None for no limit.

@@ -195,6 +195,16 @@ class Task(abc.ABC):
         """Return configurations that several steps which belong together lead to."""
         return []
 
+    def reaccessed(self, configuration: Configuration) -> list[Configuration]:
+        """Return those neighbours of a configuration that access memory in another way."""
+        return []
+
+    def steps_from_both(
+        self, configuration: Configuration, other: Configuration
+    ) -> list[tuple[Configuration, Configuration]]:
+        """Return where each step leads two configurations that have much in common."""
+        return []
+
     def enqueue(
         self,
         study: optuna.Study,

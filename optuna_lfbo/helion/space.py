@@ -109,14 +109,35 @@ class KernelSpace:
     def reshaped(self, config: Config) -> list[Config]:
         """Return the configurations with another shape of the tiles of ``config``.
 
-        With a larger block, or a larger and a smaller one; each also with about half of the
-        pipeline's stages, as it may need up to twice the shared memory. What single steps lead
+        With a larger block, or a larger and a smaller one; each also with fewer of the pipeline's
+        stages, down to half, as it may need up to twice the shared memory. What single steps lead
         over on the way there is slow or too large.
 
         Args:
             config: One of this kernel, complete.
         """
         return self._others(config, _compat_space.reshaped)
+
+    def reaccessed(self, config: Config) -> list[Config]:
+        """Return those neighbours of ``config`` that access memory in another way.
+
+        Args:
+            config: One of this kernel, complete.
+        """
+        return self._others(config, _compat_space.reaccessed)
+
+    def steps_from_both(self, config: Config, other: Config) -> list[tuple[Config, Config]]:
+        """Return where each step of ``neighbours`` leads two configurations.
+
+        Args:
+            config: One of this kernel, complete.
+            other: Another one, which it has much in common with; of that the steps are.
+
+        Returns:
+            Pairs: a neighbour of ``config``, and that of ``other`` by the same step.
+        """
+        flat, other_flat = map(self._generation.flatten, (config, other))
+        return list(_compat_space.steps_from_both(self._generation, flat, other_flat))
 
     def _others(
         self, config: Config, around: Callable[[Any, list[Any]], Iterable[Config]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections import Counter
 from itertools import product
@@ -74,6 +75,11 @@ TABLE = {
 DEFAULT = {"log2_block": 5, "log2_warps": 2, "stages": 1, "order": "columns"}
 
 
+def steps(configuration: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    moved = [{**configuration, name: configuration[name] + step} for step in (-1, 1)]
+    return [other for other in moved if tuple(other[name] for name in SPACE) in TABLE]
+
+
 class TableTask(VirtualTask, Task):
     def __init__(self, processes: VirtualProcesses) -> None:
         self.processes = processes
@@ -90,9 +96,7 @@ class TableTask(VirtualTask, Task):
         return configuration
 
     def neighbours(self, configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
-        steps = [(name, step) for name in list(SPACE)[:3] for step in (-1, 1)]
-        moved = [{**configuration, name: configuration[name] + step} for name, step in steps]
-        return [other for other in moved if tuple(other[name] for name in SPACE) in TABLE]
+        return [step for name in list(SPACE)[:3] for step in steps(configuration, name)]
 
     def reshaped(self, configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
         first, second, *_ = SPACE
@@ -101,6 +105,18 @@ class TableTask(VirtualTask, Task):
         ]
         moved = [{**configuration, **pair} for pair in pairs]
         return [other for other in moved if tuple(other[name] for name in SPACE) in TABLE]
+
+    def reaccessed(self, configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return steps(configuration, "stages")
+
+    def steps_from_both(
+        self, configuration: Mapping[str, Any], other: Mapping[str, Any]
+    ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        both = [
+            zip(*[steps(start, name) for start in (configuration, other)], strict=True)
+            for name in ("log2_block", "log2_warps")
+        ]
+        return [pair for pairs in both for pair in pairs]
 
     def sampler(self, seed: int | None = None) -> LFBOSampler:
         return LFBOSampler(seed=seed)
@@ -196,15 +212,25 @@ def test_nothing_close_to_the_best_is_untried_when_patience_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(_stop, "_PATIENCE", 30)
-    run = Run(sampler=RandomSampler(seed=3))
+    run = Run(sampler=RandomSampler(seed=4))
     assert run.reason.startswith("no improvement")
     best = run.study.best_trial.user_attrs["config"]
     tried = [trial.user_attrs["config"] for trial in run.trials]
     assert all(neighbour in tried for neighbour in run.task.neighbours(best))
     assert run.task.reshaped(best)
     assert all(shape in tried for shape in run.task.reshaped(best))
+    known = {key_of(trial.user_attrs["config"]): trial for trial in run.trials}
+    detours = [
+        same_step
+        for other in run.task.reaccessed(best)
+        if (known[key_of(other)].value or math.inf) < 1.05 * run.study.best_value
+        for step, same_step in run.task.steps_from_both(best, other)
+        if (known[key_of(step)].value or math.inf) > 1.1 * run.study.best_value
+    ]
+    assert detours
+    assert all(detour in tried for detour in detours)
     origins = [trial.user_attrs.get("origin") for trial in run.trials]
-    assert {"neighbour", "shape"} <= set(origins[len(origins) // 2 :])
+    assert {"neighbour", "shape", "detour"} <= set(origins[len(origins) // 2 :])
 
 
 def test_the_final_comparison_has_the_default_and_the_winner(whole: Run) -> None:

@@ -253,10 +253,26 @@ def test_tiles_of_another_shape_may_have_fewer_stages(space: KernelSpace) -> Non
     first, second, stages = "log2_block_sizes[0]", "log2_block_sizes[1]", "num_stages"
     for shape in ({first: (5, 6)}, {first: (5, 6), second: (5, 4)}):
         assert shape in near
-        assert shape | {stages: (5, 3)} in near
-        assert shape | {stages: (5, 2)} in near
+        assert [shape | {stages: (5, n)} in near for n in (1, 2, 3, 4)] == [False, *[True] * 3]
     assert {first: (5, 6), second: (5, 6)} not in near
     assert {second: (5, 4)} not in near
+
+
+def test_detours_begin_with_another_way_to_access_memory() -> None:
+    platform = PLATFORMS["triton-hopper"]
+    with platform.simulated():
+        space = KernelSpace(platform.bind(CASES["matmul"]))
+        near, before = space.neighbours(space.default), space.default["indexing"]
+        others = space.reaccessed(space.default)
+        assert others == [other for other in near if other["indexing"] != before] != []
+        for other in others:
+            pairs = space.steps_from_both(space.default, other)
+            # Helion drops what has no effect, so some steps lead nowhere.
+            ours = {step for step, _ in pairs} - {space.default}
+            theirs = {same_step for _, same_step in pairs} - {other}
+            assert ours == {step for step in near if step["indexing"] == before}
+            assert theirs <= set(space.neighbours(other))
+            assert {tuple(step["indexing"]) for step in theirs} == {tuple(other["indexing"])}
 
 
 def test_what_is_pinned_stays_when_tiles_change() -> None:

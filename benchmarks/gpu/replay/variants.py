@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.gpu.replay.crew import Generations, VirtualCrew
 from optuna_lfbo import _kernel, _labels, _moves, _search
 from optuna_lfbo.helion import _compat_space, _jobs, _pipeline, _starts, _stop
-from optuna_lfbo.helion._ledger import SHAPE
+from optuna_lfbo.helion._ledger import DETOUR, SHAPE
 from optuna_lfbo.helion._stop import StopRule
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ VARIANTS = {
     "fewer_starts": Variant("100 of them in place of 200", {(_starts, "_MOST"): 100}),
     "starts_count": Variant(
         "the random ones count as trials in vain",
-        {(_pipeline, "is_free"): lambda trial: trial.user_attrs.get("origin") == SHAPE},
+        {(_pipeline, "is_free"): lambda trial: trial.user_attrs.get("origin") in (SHAPE, DETOUR)},
     ),
     "copies_count": Variant(
         "every trial counts, also one of several with the same value", _COPIES_COUNT
@@ -130,6 +130,10 @@ VARIANTS = {
     "no_shapes": Variant(
         "no tiles of other shapes when patience runs out",
         {(_compat_space, "reshaped"): lambda generation, flat: ()},
+    ),
+    "no_detours": Variant(
+        "no detours by another way to access memory when patience runs out",
+        {(_compat_space, "reaccessed"): lambda generation, flat: ()},
     ),
     "none_of_these": Variant(
         "without the first four",
