@@ -67,7 +67,7 @@ def retime_all(
     """
     started = time.monotonic()
     with shared_cache():
-        for kernel, checked in _check_all(_todo(raw, out, kernels)).items():
+        for kernel, checked in check_all(_todo(raw, out, kernels)).items():
             if time.monotonic() - started > budget:
                 say(f"{kernel}: left out, for the budget is spent")
                 continue
@@ -135,7 +135,8 @@ def _todo(raw: Sequence[Path], out: Path, kernels: Sequence[str]) -> dict[str, l
     }
 
 
-def _check_all(todo: Mapping[str, Sequence[Retimed]]) -> dict[str, list[Retimed]]:
+def check_all(todo: Mapping[str, Sequence[Retimed]]) -> dict[str, list[Retimed]]:
+    """Does :func:`check` for the configurations of each kernel, in processes."""
     tasks = [(kernel, retimed) for kernel, configs in todo.items() for retimed in configs]
     checked: dict[str, list[Retimed]] = {kernel: [] for kernel in todo}
     # All of it comes before any timing, which it would disturb.
