@@ -25,7 +25,7 @@ SHAPE: Final = "shape"
 DETOUR: Final = "detour"
 """Origin of two steps from the best, the first of which changes how memory is accessed."""
 
-_AS_FAST = 1.02
+_AS_FAST = 1.05
 _BAD = 1.1
 
 
