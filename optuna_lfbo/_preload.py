@@ -14,9 +14,10 @@ gc.disable()
 # pandas it would take a fifth of the time.
 sys.modules["sklearn"] = None  # type: ignore[assignment]
 import optuna_lfbo.helion._jobs  # noqa: E402, F401
-from optuna_lfbo.helion._fork_server import outlive_clients  # noqa: E402
+from optuna_lfbo.helion._fork_server import outlive_clients, spare_programs  # noqa: E402
 
 outlive_clients()
+spare_programs()
 del sys.modules["sklearn"]
 gc.freeze()
 gc.enable()

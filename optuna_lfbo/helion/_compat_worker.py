@@ -43,7 +43,7 @@ from helion.autotuner.precompile_future import (
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
-from optuna_lfbo.helion._fork_server import enter, start_server
+from optuna_lfbo.helion._fork_server import PROCESS_NAME, enter, start_server
 from optuna_lfbo.helion._lifeline import hold_on_to
 from optuna_lfbo.helion._packing import MODULE_PREFIX, KernelPickler, pack, unpack
 
@@ -123,7 +123,10 @@ class Worker(BenchmarkWorker):
         self._parent_connection, child_connection = context.Pipe(duplex=True)
         lifeline, self._lifeline = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=_work, args=(lifeline, child_connection, dict(os.environ)), daemon=True
+            target=_work,
+            args=(lifeline, child_connection, dict(os.environ)),
+            name=PROCESS_NAME,
+            daemon=True,
         )
         self._process.start()
         child_connection.close()

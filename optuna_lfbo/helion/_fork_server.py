@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import multiprocessing
 import multiprocessing.forkserver
 import os
-import sys
-import types
-from multiprocessing import reduction, resource_tracker
+from multiprocessing import reduction, resource_tracker, spawn
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from socket import socket
 
+PROCESS_NAME: Final = "optuna_lfbo"
+"""Of the processes that the server is to make without the program."""
 _IMPORTED_ONCE: Final = "optuna_lfbo._preload"
 _NVML_CHECK: Final = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
@@ -72,6 +71,22 @@ def outlive_clients() -> None:
     reduction.recvfds = received
 
 
+def spare_programs() -> None:
+    """Keep this server from running the program in processes of ours, as multiprocessing would.
+
+    They need nothing of it, for all that they get is packed by value. It may take long, tune
+    again, or have no file.
+    """
+    original = spawn.prepare
+
+    def prepare(data: Mapping[str, Any]) -> None:
+        if data.get("name") == PROCESS_NAME:
+            data = {key: value for key, value in data.items() if not key.startswith("init_main")}
+        original(data)
+
+    spawn.prepare = prepare
+
+
 def enter(environment: Mapping[str, str]) -> None:
     """Take the environment variables of who has asked for this process, not of the server."""
     os.environ.clear()
@@ -80,31 +95,17 @@ def enter(environment: Mapping[str, str]) -> None:
 
 
 def forked(target: Callable[..., None], *args: object) -> Any:
-    """Start a process that knows nothing of the program that this one runs.
-
-    It can have children and is not ended by the terminal.
+    """Start a process that can have children and is not ended by the terminal.
 
     Args:
         target: What it does.
         args: Arguments of that.
     """
-    process = start_server().Process(target=_in_session, args=(target, *args))
-    with _without_program():
-        process.start()
+    process = start_server().Process(target=_in_session, args=(target, *args), name=PROCESS_NAME)
+    process.start()
     return process
 
 
 def _in_session(target: Callable[..., None], *args: object) -> None:
     os.setsid()
     target(*args)
-
-
-@contextlib.contextmanager
-def _without_program() -> Iterator[None]:
-    """Hide the program, which a new process would import: it may take long, or tune again."""
-    program = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = program

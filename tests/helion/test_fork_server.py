@@ -28,6 +28,25 @@ def test_workers_share_what_it_has_imported_and_it_ends_without_a_word() -> None
     assert ended.stderr == ""
 
 
+UNGUARDED = """
+print("once")
+from optuna_lfbo.helion import tune
+from tests.kernels.suite import pallas, softmax, tensors
+
+for devices in (None, ["cpu", "cpu"]):
+    result = tune(pallas(softmax), tensors((16, 128)), n_trials=2, devices=devices)
+    print(len(result.study.trials))
+"""
+
+
+def test_a_program_needs_neither_a_guard_nor_a_file() -> None:
+    command = [sys.executable, "-"]
+    ended = subprocess.run(
+        command, input=UNGUARDED, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert ended.stdout.split() == ["once", "2", "2"], ended.stderr
+
+
 def test_it_outlives_a_client_that_dies_before_it_has_said_what_it_wants() -> None:
     server: Any = forkserver._forkserver
     first, second = Worker(), Worker()
