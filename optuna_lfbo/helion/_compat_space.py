@@ -131,10 +131,10 @@ def neighbours(generation: ConfigGeneration, flat: list[object]) -> Iterator[Con
 
 
 def reshaped(generation: ConfigGeneration, flat: list[Any]) -> Iterator[Config]:
-    """Yield configurations with a larger block, or with a larger and a smaller one.
+    """Yield configurations with a larger block, alone or with a larger or smaller other one.
 
-    These need up to twice the shared memory, so there is each with fewer stages, too, down to
-    half of them: what is more than fits fails before it is run, and fewer than fit are slower.
+    Most of these need more shared memory, so there is each with fewer stages, too, down to half
+    of them: what is more than fits fails before it is run, and fewer than fit are slower.
     """
     searched = {index: name for name, index, _ in searched_fragments(generation)}
     steps = [
@@ -144,11 +144,8 @@ def reshaped(generation: ConfigGeneration, flat: list[Any]) -> Iterator[Config]:
         for value in generation.flat_spec[index].pattern_neighbors(flat[index])
     ]
     larger = [{index: value} for index, value in steps if value > flat[index]]
-    exchanges = [
-        {**grown, index: value}
-        for grown in larger
-        for index, value in steps
-        if index not in grown and value < flat[index]
+    pairs = [
+        {**grown, index: value} for grown in larger for index, value in steps if index not in grown
     ]
     fewer_stages = [
         {index: n}
@@ -156,7 +153,7 @@ def reshaped(generation: ConfigGeneration, flat: list[Any]) -> Iterator[Config]:
         if name == "num_stages"
         for n in range(max(1, flat[index] // 2), flat[index])
     ]
-    for shape in [*larger, *exchanges]:
+    for shape in [*larger, *pairs]:
         for stages in [{}, *fewer_stages]:
             yield from _changed(generation, flat, {**shape, **stages})
 

@@ -109,9 +109,9 @@ class KernelSpace:
     def reshaped(self, config: Config) -> list[Config]:
         """Return the configurations with another shape of the tiles of ``config``.
 
-        With a larger block, or a larger and a smaller one; each also with fewer of the pipeline's
-        stages, down to half, as it may need up to twice the shared memory. What single steps lead
-        over on the way there is slow or too large.
+        With a larger block, alone or with another one that is larger or smaller; each also with
+        fewer of the pipeline's stages, down to half, as it may need more shared memory. What
+        single steps lead over on the way there is slow or too large.
 
         Args:
             config: One of this kernel, complete.
