@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
+import operator
 import random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -134,28 +136,38 @@ def reshaped(generation: ConfigGeneration, flat: list[Any]) -> Iterator[Config]:
     """Yield configurations with a larger block, alone or with a larger or smaller other one.
 
     Most of these need more shared memory, so there is each with fewer stages, too, down to half
-    of them: what is more than fits fails before it is run, and fewer than fit are slower.
+    of them: what is more than fits fails before it is run, and fewer than fit are slower. Tiles
+    that only grow may keep more warps at work.
     """
     searched = {index: name for name, index, _ in searched_fragments(generation)}
-    steps = [
-        (index, value)
-        for index in generation.block_size_indices
-        if index in searched
-        for value in generation.flat_spec[index].pattern_neighbors(flat[index])
-    ]
-    larger = [{index: value} for index, value in steps if value > flat[index]]
-    pairs = [
-        {**grown, index: value} for grown in larger for index, value in steps if index not in grown
-    ]
-    fewer_stages = [
+    blocks = [index for index in generation.block_size_indices if index in searched]
+    larger = [step for index in blocks for step in _steps(generation, flat, index, up=True)]
+    smaller = [step for index in blocks for step in _steps(generation, flat, index, up=False)]
+    grown = [*larger, *itertools.starmap(operator.or_, itertools.combinations(larger, 2))]
+    exchanged = [up | down for up in larger for down in smaller if up.keys() != down.keys()]
+    stages = [
         {index: n}
         for index, name in searched.items()
         if name == "num_stages"
-        for n in range(max(1, flat[index] // 2), flat[index])
+        for n in range(flat[index], max(1, flat[index] // 2) - 1, -1)
     ]
-    for shape in [*larger, *pairs]:
-        for stages in [{}, *fewer_stages]:
-            yield from _changed(generation, flat, {**shape, **stages})
+    more_warps = [
+        step
+        for index, name in searched.items()
+        if name == "num_warps"
+        for step in _steps(generation, flat, index, up=True)
+    ]
+    tiles = [*grown, *exchanged, *(tile | warps for warps in more_warps for tile in grown)]
+    for tile, depth in itertools.product(tiles, stages or [{}]):
+        yield from _changed(generation, flat, tile | depth)
+
+
+def _steps(
+    generation: ConfigGeneration, flat: list[Any], index: int, *, up: bool
+) -> Iterator[dict[int, object]]:
+    """What steps in a number change, to larger or to smaller ones."""
+    neighbours = generation.flat_spec[index].pattern_neighbors(flat[index])
+    return ({index: value} for value in neighbours if (value > flat[index]) is up)
 
 
 def reaccessed(generation: ConfigGeneration, flat: list[Any]) -> Iterator[Config]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import secrets
 from collections import deque
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from optuna_lfbo.helion._ledger import DETOUR, SHAPE
+from optuna_lfbo.helion._stop import IMPROVEMENT
 from optuna_lfbo.helion._task import NEIGHBOUR, RejectedError
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class Starts:
         self._left: deque[tuple[str, Configuration]] = deque(task.starts(n, seed) if n else ())
         self._best: Configuration | None = None
         self._n_extensions = 0
+        self._limit_ms = math.inf
 
     def next(self, ledger: Ledger, *, has_company: bool) -> Start | None:
         """Return one that ``ledger`` does not know, or None if there is none left.
@@ -110,11 +113,13 @@ class Starts:
         """
         if ledger.best is not self._best:
             self._best, self._n_extensions = ledger.best, 0
-        if self._best is None:
+        if self._best is None or ledger.best_ms is None:
             return
         if self._n_extensions == 0 and stop.is_impatient:
             self._extend(NEIGHBOUR, self._best, self._task.neighbours)
-        if self._n_extensions == 1 and stop.is_half_over:
+        # What is hardly better than when it was last done has little more in it.
+        if self._n_extensions == 1 and stop.is_half_over and ledger.best_ms < self._limit_ms:
+            self._limit_ms = (1.0 - IMPROVEMENT) * ledger.best_ms
             self._extend(SHAPE, self._best, self._task.reshaped)
         # Its neighbours are known by then.
         if self._n_extensions == 2 and not self._left:

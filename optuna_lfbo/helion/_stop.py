@@ -14,7 +14,7 @@ INTERRUPTED: Final = "interrupted"
 
 _PATIENCE = 400
 _PATIENCE_SHARE = 0.25
-_IMPROVEMENT = 0.01
+IMPROVEMENT = 0.01
 _IMPATIENCE = 0.25
 _EXHAUSTION = 50
 _GRACE_S = 5.0
@@ -81,7 +81,7 @@ class StopRule:
             is_free: Whether it costs no patience.
         """
         self._n_finished += 1
-        if latency_ms is not None and latency_ms < self._best * (1.0 - _IMPROVEMENT):
+        if latency_ms is not None and latency_ms < self._best * (1.0 - IMPROVEMENT):
             self._best = latency_ms
             self._n_vain = self._n_free = 0
         elif is_free:

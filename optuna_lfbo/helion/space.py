@@ -110,8 +110,9 @@ class KernelSpace:
         """Return the configurations with another shape of the tiles of ``config``.
 
         With a larger block, alone or with another one that is larger or smaller; each also with
-        fewer of the pipeline's stages, down to half, as it may need more shared memory. What
-        single steps lead over on the way there is slow or too large.
+        fewer of the pipeline's stages, down to half, as it may need more shared memory, and what
+        only grows also with more warps. What single steps lead over on the way there is slow or
+        too large.
 
         Args:
             config: One of this kernel, complete.

@@ -251,10 +251,14 @@ def test_tiles_of_another_shape_may_have_fewer_stages(space: KernelSpace) -> Non
     before = space.params({"block_sizes": [32, 32, 32], "num_stages": 5})
     near = changes(before, space, space.reshaped(space.config(before)))
     first, second, stages = "log2_block_sizes[0]", "log2_block_sizes[1]", "num_stages"
+    warps = {"log2_num_warps": (before["log2_num_warps"], before["log2_num_warps"] + 1)}
     larger = {first: (5, 6)}
     for shape in (larger, larger | {second: (5, 4)}, larger | {second: (5, 6)}):
         assert shape in near
         assert [shape | {stages: (5, n)} in near for n in (1, 2, 3, 4)] == [False, *[True] * 3]
+    assert larger | warps in near
+    assert larger | {second: (5, 6), stages: (5, 3)} | warps in near
+    assert larger | {second: (5, 4)} | warps not in near
     assert {first: (5, 4), second: (5, 4)} not in near
     assert {second: (5, 4)} not in near
 
