@@ -94,22 +94,38 @@ def measured(kernel: str, configs: Sequence[Mapping[str, Any]]) -> list[dict[str
         "after own calls for 30 ms": partial(_occupy, seconds=0.03),
         "one right after another": lambda call: None,
     }
-    lines: list[dict[str, Any]] = [{"kernel": kernel, "config": one.config} for one in good]
     shuffled = random.Random(0)
-    for way, prepare in ways.items():
-        say(way)
-        for line in lines:
-            line[way] = []
-        for _ in range(_REPEATS):
-            for i in shuffled.sample(range(len(calls)), len(calls)):
-                calls[i]()
-                compat.synchronize_device()
-                prepare(calls[i])
-                lines[i][way].append(latency(calls[i]))
+    samples = {
+        way: _sampled(way, calls, prepare, latency, shuffled) for way, prepare in ways.items()
+    }
     say(IN_TURN)
     timer = partial(compat.milliseconds_interleaved, repeat=int(_WINDOW_MS), events=events)
-    samples = retime.rotated_rounds(timer, calls, _ROUNDS)
-    return [{**line, IN_TURN: ours} for line, ours in zip(lines, samples, strict=True)]
+    samples[IN_TURN] = retime.rotated_rounds(timer, calls, _ROUNDS)
+    return [
+        {"kernel": kernel, "config": one.config, **{way: of[i] for way, of in samples.items()}}
+        for i, one in enumerate(good)
+    ]
+
+
+def _sampled(
+    way: str,
+    calls: Sequence[Callable[[], object]],
+    prepare: Callable[[Callable[[], object]], None],
+    latency: Callable[[Callable[[], object]], float],
+    shuffled: random.Random,
+) -> list[list[float]]:
+    """Latencies of each call by one way, a few times each in a random order."""
+    from optuna_lfbo.helion import _compat_worker as compat
+
+    say(way)
+    samples: list[list[float]] = [[] for _ in calls]
+    for _ in range(_REPEATS):
+        for i in shuffled.sample(range(len(calls)), len(calls)):
+            calls[i]()
+            compat.synchronize_device()
+            prepare(calls[i])
+            samples[i].append(latency(calls[i]))
+    return samples
 
 
 def _occupy(call: Callable[[], object], *, seconds: float) -> None:

@@ -127,9 +127,26 @@ def random_configs(generation: ConfigGeneration, n: int, seed: int | None) -> li
 
 def neighbours(generation: ConfigGeneration, flat: list[object]) -> Iterator[Config]:
     """Yield what a step of Helion's ``PatternSearch`` in each entry makes of a configuration."""
-    for _, index, fragment in searched_fragments(generation):
-        for value in fragment.pattern_neighbors(flat[index]):
+    for _, index, value in _steps(generation, flat):
+        yield from _changed(generation, flat, {index: value})
+
+
+def reaccessed(generation: ConfigGeneration, flat: list[object]) -> Iterator[Config]:
+    """Yield those ``neighbours`` that access memory in another way."""
+    for name, index, value in _steps(generation, flat):
+        if name.startswith("indexing"):
             yield from _changed(generation, flat, {index: value})
+
+
+def steps_from_both(
+    generation: ConfigGeneration, flat: list[object], other: list[object]
+) -> Iterator[tuple[Config, Config]]:
+    """Yield for each step of ``neighbours`` in what both have in common where it leads them."""
+    for _, index, value in _steps(generation, flat):
+        if flat[index] == other[index]:
+            ours, theirs = (_changed(generation, one, {index: value}) for one in (flat, other))
+            # It may lead one of them nowhere.
+            yield from zip(ours, theirs, strict=False)
 
 
 def reshaped(generation: ConfigGeneration, flat: list[Any]) -> Iterator[Config]:
@@ -139,56 +156,33 @@ def reshaped(generation: ConfigGeneration, flat: list[Any]) -> Iterator[Config]:
     of them: what is more than fits fails before it is run, and fewer than fit are slower. Tiles
     that only grow may keep more warps at work.
     """
-    searched = {index: name for name, index, _ in searched_fragments(generation)}
-    blocks = [index for index in generation.block_size_indices if index in searched]
-    larger = [step for index in blocks for step in _steps(generation, flat, index, up=True)]
-    smaller = [step for index in blocks for step in _steps(generation, flat, index, up=False)]
+    steps = list(_steps(generation, flat))
+    blocks = [step for step in steps if step[1] in generation.block_size_indices]
+    larger = [{index: value} for _, index, value in blocks if value > flat[index]]
+    smaller = [{index: value} for _, index, value in blocks if value < flat[index]]
     grown = [*larger, *itertools.starmap(operator.or_, itertools.combinations(larger, 2))]
     exchanged = [up | down for up in larger for down in smaller if up.keys() != down.keys()]
+    more_warps = [
+        {index: value}
+        for name, index, value in steps
+        if name == "num_warps" and value > flat[index]
+    ]
     stages = [
         {index: n}
-        for index, name in searched.items()
+        for name, index, _ in searched_fragments(generation)
         if name == "num_stages"
         for n in range(flat[index], max(1, flat[index] // 2) - 1, -1)
-    ]
-    more_warps = [
-        step
-        for index, name in searched.items()
-        if name == "num_warps"
-        for step in _steps(generation, flat, index, up=True)
     ]
     tiles = [*grown, *exchanged, *(tile | warps for warps in more_warps for tile in grown)]
     for tile, depth in itertools.product(tiles, stages or [{}]):
         yield from _changed(generation, flat, tile | depth)
 
 
-def _steps(
-    generation: ConfigGeneration, flat: list[Any], index: int, *, up: bool
-) -> Iterator[dict[int, object]]:
-    """What steps in a number change, to larger or to smaller ones."""
-    neighbours = generation.flat_spec[index].pattern_neighbors(flat[index])
-    return ({index: value} for value in neighbours if (value > flat[index]) is up)
-
-
-def reaccessed(generation: ConfigGeneration, flat: list[Any]) -> Iterator[Config]:
-    """Yield configurations that access memory in another way, by a step of ``neighbours``."""
+def _steps(generation: ConfigGeneration, flat: list[Any]) -> Iterator[tuple[str, int, Any]]:
+    """Yield the steps of Helion's ``PatternSearch``: the slot's name, its index, its new value."""
     for name, index, fragment in searched_fragments(generation):
-        if name.startswith("indexing"):
-            for value in fragment.pattern_neighbors(flat[index]):
-                yield from _changed(generation, flat, {index: value})
-
-
-def steps_from_both(
-    generation: ConfigGeneration, flat: list[Any], other: list[Any]
-) -> Iterator[tuple[Config, Config]]:
-    """Yield for each step of ``neighbours`` in what both have in common where it leads them."""
-    for _, index, fragment in searched_fragments(generation):
-        if flat[index] != other[index]:
-            continue
         for value in fragment.pattern_neighbors(flat[index]):
-            ours = _changed(generation, flat, {index: value})
-            theirs = _changed(generation, other, {index: value})
-            yield from zip(ours, theirs, strict=False)
+            yield name, index, value
 
 
 def _changed(

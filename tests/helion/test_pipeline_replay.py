@@ -30,7 +30,7 @@ from optuna_lfbo.helion._task import Task
 from optuna_lfbo.helion.tuner import conduct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
@@ -76,8 +76,11 @@ DEFAULT = {"log2_block": 5, "log2_warps": 2, "stages": 1, "order": "columns"}
 
 
 def steps(configuration: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    moved = [{**configuration, name: configuration[name] + step} for step in (-1, 1)]
-    return [other for other in moved if tuple(other[name] for name in SPACE) in TABLE]
+    return tabled({**configuration, name: configuration[name] + step} for step in (-1, 1))
+
+
+def tabled(configurations: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [other for other in configurations if tuple(other[name] for name in SPACE) in TABLE]
 
 
 class TableTask(VirtualTask, Task):
@@ -103,8 +106,7 @@ class TableTask(VirtualTask, Task):
         pairs = [
             {first: configuration[first] + i, second: configuration[second] - i} for i in (-1, 1)
         ]
-        moved = [{**configuration, **pair} for pair in pairs]
-        return [other for other in moved if tuple(other[name] for name in SPACE) in TABLE]
+        return tabled({**configuration, **pair} for pair in pairs)
 
     def reaccessed(self, configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
         return steps(configuration, "stages")

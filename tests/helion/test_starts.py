@@ -69,7 +69,8 @@ def test_workers_go_through_them_together() -> None:
 
 
 @pytest.mark.parametrize(
-    ("origin", "expected"), [("random", True), ("shape", True), ("neighbour", False)]
+    ("origin", "expected"),
+    [("random", True), ("shape", True), ("detour", True), ("neighbour", False)],
 )
 def test_those_that_cost_no_patience_are_told_apart(origin: str, expected: bool) -> None:
     study = optuna.create_study()

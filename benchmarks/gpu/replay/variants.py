@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.gpu.replay.crew import Generations, VirtualCrew
 from optuna_lfbo import _kernel, _labels, _moves, _search
 from optuna_lfbo.helion import _compat_space, _jobs, _pipeline, _starts, _stop
-from optuna_lfbo.helion._ledger import DETOUR, SHAPE
+from optuna_lfbo.helion._ledger import RANDOM, is_free
 from optuna_lfbo.helion._stop import StopRule
 
 if TYPE_CHECKING:
@@ -119,7 +119,11 @@ VARIANTS = {
     "fewer_starts": Variant("100 of them in place of 200", {(_starts, "_MOST"): 100}),
     "starts_count": Variant(
         "the random ones count as trials in vain",
-        {(_pipeline, "is_free"): lambda trial: trial.user_attrs.get("origin") in (SHAPE, DETOUR)},
+        {
+            (_pipeline, "is_free"): lambda trial: (
+                is_free(trial) and trial.user_attrs["origin"] != RANDOM
+            )
+        },
     ),
     "copies_count": Variant(
         "every trial counts, also one of several with the same value", _COPIES_COUNT
