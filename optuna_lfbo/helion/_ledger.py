@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Final, cast
 
@@ -11,7 +12,7 @@ from optuna_lfbo._winner import is_positive
 from optuna_lfbo.helion._outcome import FAILED_STATUSES, Outcome, key_of, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from optuna.trial import FrozenTrial
 
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 RANDOM: Final = "random"
 """Origin of what was drawn at random, before the sampler's."""
 SHAPE: Final = "shape"
-"""Origin of the best with tiles of another shape."""
+"""Origin of the best with tiles of another shape, and of what is a step from that."""
 DETOUR: Final = "detour"
 """Origin of two steps from the best, the first of which changes how memory is accessed."""
 
+_HARDLY_SLOWER = 1.02
+"""Times the best, as the next ones. What matters little to the latency makes no more of it."""
 _AS_FAST = 1.05
-"""Times the best. What has not been tuned yet may have more in it, so the bound is a wide one."""
+"""What has not been tuned yet may have more in it, so the bound is a wide one."""
 _BAD = 1.1
 
 
@@ -92,18 +95,32 @@ class Ledger:
         """Its latency in milliseconds."""
         return None if self._best is None else self._best[0]
 
+    def leaders(self) -> list[Configuration]:
+        """Return what was measured to be hardly slower than the best, the fastest first."""
+        bound_ms = _HARDLY_SLOWER * (self.best_ms or 0.0)
+        latencies = [
+            (outcome.latency_ms, key)
+            for key, (_, outcome) in self._known.items()
+            if outcome.latency_ms is not None and not outcome.first_look
+        ]
+        return [json.loads(key) for latency_ms, key in sorted(latencies) if latency_ms <= bound_ms]
+
+    def rival(self, configs: Iterable[Configuration]) -> Configuration | None:
+        """Return the fastest of ``configs``, or None unless it is about as fast as the best."""
+        return min(filter(self.is_as_fast, configs), key=self._share, default=None)
+
     def is_as_fast(self, config: Mapping[str, object]) -> bool:
         """Whether ``config`` was measured to be about as fast as the best."""
-        outcome = self.outcome(config)
-        return outcome is not None and self._share(outcome) < _AS_FAST
+        return self.outcome(config) is not None and self._share(config) < _AS_FAST
 
     def is_bad(self, config: Mapping[str, object]) -> bool:
         """Whether ``config`` has failed, or is clearly slower than the best."""
-        outcome = self.outcome(config)
-        return outcome is not None and self._share(outcome) > _BAD
+        return self.outcome(config) is not None and self._share(config) > _BAD
 
-    def _share(self, outcome: Outcome) -> float:
-        if outcome.latency_ms is None or self.best_ms is None:
+    def _share(self, config: Mapping[str, object]) -> float:
+        """Its latency as a multiple of the best, infinite where there is none."""
+        outcome = self.outcome(config)
+        if outcome is None or outcome.latency_ms is None or self.best_ms is None:
             return math.inf
         return outcome.latency_ms / self.best_ms
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import secrets
@@ -77,6 +78,7 @@ class Starts:
         self._best: Configuration | None = None
         self._n_extensions = 0
         self._limit_ms = math.inf
+        self._shapes: list[Configuration] = []
 
     def next(self, ledger: Ledger, *, has_company: bool) -> Start | None:
         """Return one that ``ledger`` does not know, or None if there is none left.
@@ -116,24 +118,45 @@ class Starts:
         if self._best is None or ledger.best_ms is None:
             return
         if self._n_extensions == 0 and stop.is_impatient:
-            self._extend(NEIGHBOUR, self._best, self._task.neighbours)
-        # What is hardly better than when it was last done has little more in it.
-        if self._n_extensions == 1 and stop.is_half_over and ledger.best_ms < self._limit_ms:
-            self._limit_ms = (1.0 - IMPROVEMENT) * ledger.best_ms
-            self._extend(SHAPE, self._best, self._task.reshaped)
-        # Its neighbours are known by then.
-        if self._n_extensions == 2 and not self._left:
-            self._extend(DETOUR, self._best, lambda best: self._detours(best, ledger))
+            self._extend(NEIGHBOUR, self._task.neighbours, [self._best])
+        if self._n_extensions == 1 and stop.is_half_over:
+            self._reshape(self._best, ledger)
+        # Those that are on their way may be fast.
+        if self._n_extensions == 2 and not (self._left or self._is_reshaping(ledger)):
+            rival = ledger.rival(self._shapes)
+            self._extend(SHAPE, self._task.neighbours, [] if rival is None else [rival])
+        # The neighbours of the best are known by then.
+        if self._n_extensions == 3 and not self._left:
+            self._extend(DETOUR, lambda best: self._detours(best, ledger), [self._best])
 
     def _extend(
         self,
         origin: str,
-        best: Configuration,
         around: Callable[[Configuration], Iterable[Configuration]],
-    ) -> None:
+        bases: Iterable[Configuration],
+    ) -> list[Configuration]:
         self._n_extensions += 1
-        if self._task.params_of_start(best) is not None:
-            self._left.extend((origin, configuration) for configuration in around(best))
+        usable = (base for base in bases if self._task.params_of_start(base) is not None)
+        more = [configuration for base in usable for configuration in around(base)]
+        self._left.extend((origin, configuration) for configuration in more)
+        return more
+
+    def _reshape(self, best: Configuration, ledger: Ledger) -> None:
+        """Have tiles of other shapes, unless the best is hardly better than when it was last done.
+
+        They start from the best, and from the one of its equals with the fewest changes to the
+        default: what the best has besides may suit its own tiles only.
+        """
+        if ledger.best_ms is None or ledger.best_ms >= self._limit_ms:
+            self._n_extensions += 1
+            return
+        self._limit_ms = (1.0 - IMPROVEMENT) * ledger.best_ms
+        default = self._task.default or {}
+        plainest = min(ledger.leaders(), key=lambda leader: _n_changes(leader, default))
+        self._shapes = self._extend(SHAPE, self._task.reshaped, [plainest, best])
+
+    def _is_reshaping(self, ledger: Ledger) -> bool:
+        return any(ledger.claimant(shape) is not None for shape in self._shapes)
 
     def _detours(self, best: Configuration, ledger: Ledger) -> Iterator[Configuration]:
         """Steps that were bad, from where memory is accessed in another way that is as fast.
@@ -148,6 +171,21 @@ class Starts:
     def put_back(self, start: Start) -> None:
         """Have one that no trial has been given after all."""
         self._left.appendleft((start.origin, start.configuration))
+
+
+def _n_changes(configuration: Configuration, default: Configuration) -> int:
+    """In how many values two configurations differ."""
+    return sum(
+        ours != theirs
+        for key in configuration.keys() | default.keys()
+        for ours, theirs in itertools.zip_longest(
+            *(_values(one.get(key)) for one in (configuration, default))
+        )
+    )
+
+
+def _values(entry: Any) -> list[Any]:
+    return entry if isinstance(entry, list) else [entry]
 
 
 def _planned(study: optuna.Study) -> tuple[int, int] | None:
