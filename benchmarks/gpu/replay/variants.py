@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.gpu.replay.crew import Generations, VirtualCrew
 from optuna_lfbo import _kernel, _labels, _moves, _search
-from optuna_lfbo.helion import _compat_space, _jobs, _pipeline, _starts, _stop
+from optuna_lfbo.helion import _compat_space, _jobs, _ledger, _pipeline, _starts, _stop
 from optuna_lfbo.helion._ledger import RANDOM, is_free
 from optuna_lfbo.helion._stop import StopRule
 
@@ -134,6 +134,10 @@ VARIANTS = {
     "no_shapes": Variant(
         "no tiles of other shapes when patience runs out",
         {(_compat_space, "reshaped"): lambda generation, flat: ()},
+    ),
+    "shapes_of_best": Variant(
+        "tiles of other shapes for the best only, and no neighbours of these",
+        {(_ledger, "_HARDLY_SLOWER"): 1.0, (_ledger.Ledger, "rival"): lambda ledger, shapes: None},
     ),
     "no_detours": Variant(
         "no detours by another way to access memory when patience runs out",
