@@ -27,9 +27,9 @@ DETOUR: Final = "detour"
 """Origin of two steps from the best, the first of which changes how memory is accessed."""
 
 _HARDLY_SLOWER = 1.02
-"""Times the best, as the next ones. What matters little to the latency makes no more of it."""
+"""Times the best, as the next two are. Settings that matter little make no larger difference."""
 _AS_FAST = 1.05
-"""What has not been tuned yet may have more in it, so the bound is a wide one."""
+"""A wider bound, as what has not been tuned yet may have more in it."""
 _BAD = 1.1
 
 
