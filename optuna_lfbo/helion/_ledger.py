@@ -98,12 +98,12 @@ class Ledger:
     def leaders(self) -> list[Configuration]:
         """Return what was measured to be hardly slower than the best, the fastest first."""
         bound_ms = _HARDLY_SLOWER * (self.best_ms or 0.0)
-        latencies = [
+        leaders = [
             (outcome.latency_ms, key)
             for key, (_, outcome) in self._known.items()
-            if outcome.latency_ms is not None and not outcome.first_look
+            if (outcome.latency_ms or math.inf) <= bound_ms and not outcome.first_look
         ]
-        return [json.loads(key) for latency_ms, key in sorted(latencies) if latency_ms <= bound_ms]
+        return [json.loads(key) for _, key in sorted(leaders)]
 
     def rival(self, configs: Iterable[Configuration]) -> Configuration | None:
         """Return the fastest of ``configs``, or None unless it is about as fast as the best."""
@@ -111,7 +111,7 @@ class Ledger:
 
     def is_as_fast(self, config: Mapping[str, object]) -> bool:
         """Whether ``config`` was measured to be about as fast as the best."""
-        return self.outcome(config) is not None and self._share(config) < _AS_FAST
+        return self._share(config) < _AS_FAST
 
     def is_bad(self, config: Mapping[str, object]) -> bool:
         """Whether ``config`` has failed, or is clearly slower than the best."""
