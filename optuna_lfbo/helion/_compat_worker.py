@@ -83,6 +83,7 @@ __all__ = [
     "device_of",
     "fake_mode",
     "generated",
+    "identify_compiler",
     "is_triton",
     "load",
     "made_current",
@@ -227,6 +228,13 @@ def compile_launch(kernel: Any, args: Sequence[object], kwargs: Mapping[str, obj
     # Builds the launcher's C stub, which the first launch would wait for.
     driver.active.launcher_cls(compiled.src, compiled.metadata)
     return compiled
+
+
+def identify_compiler() -> None:
+    """Hash Triton's files, whose hash is in all keys of its cache."""
+    from triton.runtime.cache import triton_key
+
+    triton_key()
 
 
 def serialize(fn: CompiledFunction) -> SerializedCompiledFunction:

@@ -5,7 +5,9 @@ Everything here travels between the processes of one program, which trust each o
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T")
+
+_NICENESS = 10
+"""Of compiling processes, which leave the processor to those who ask and measure."""
 
 _CLEARLY_SLOWER = 1.3
 """A first look at a candidate this many times slower than the best is enough."""
@@ -226,6 +231,7 @@ class PrepareCompiler:
 
     def __call__(self) -> None:
         """Do once what all configurations need."""
+        _give_way()
         compat.use_cache(self.cache)
         # There are as many such processes as cores.
         torch.set_num_threads(1)
@@ -252,6 +258,14 @@ class PrepareMeter:
         for reference in self.references:
             if Path(reference).exists():
                 _reference(reference)
+
+
+def _give_way() -> None:
+    """Run whenever nobody else wants to."""
+    os.nice(_NICENESS)
+    # Where Linux shares the processor out among sessions, this is how nice this one is to others.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICENESS), encoding="ascii")
 
 
 @functools.cache

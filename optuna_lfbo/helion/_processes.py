@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from optuna_lfbo.helion._jobs import Program, Reference
 
 _LOAD_LIMIT_S = 120.0
+_SHARE_OF_SPARES = 2
+"""A new process takes as long as some compilations. Those of a matmul that are stopped are one in
+thirty, but often ten at a time."""
 _N_WORKERS = "LOCAL_WORLD_SIZE"
 
 
@@ -30,14 +33,14 @@ class Processes:
 
     Args:
         programs: What they work on.
-        n_compilers: Number of compiling processes; by default as many as this machine can
-            run beside those that ask and measure.
+        n_compilers: Number of compiling processes; by default one for each core that this
+            process may use. They give way to those that ask and measure.
 
     Attributes:
         cache: Folder of what compilers produce.
         compilers: Run `CompileJob`s.
         meter: Runs a `MeasureJob` or a `RetimeJob` at a time.
-        n_compilers: The number of compiling processes at most.
+        n_compilers: The number of configurations that are compiled at the same time at most.
         references: For each program the path where its `Reference` is to be written.
     """
 
@@ -46,10 +49,12 @@ class Processes:
         folder = self._files.enter_context(work_folder())
         self.cache = str(folder / "cache")
         self.references = [str(folder / f"reference{i}.pt") for i, _ in enumerate(programs)]
-        self.n_compilers = n_compilers or _n_spare_cores()
+        self.n_compilers = n_compilers or _n_cores()
         self._prepare_compiler = PrepareCompiler(programs, self.cache)
         self._prepare_meter = PrepareMeter(self.cache, self.references)
-        self.compilers = Pool(self.n_compilers, self._prepare_compiler)
+        self.compilers = Pool(
+            self.n_compilers, self._prepare_compiler, self.n_compilers // _SHARE_OF_SPARES
+        )
         self.meter = Pool(1, self._prepare_meter)
         self._reader = ThreadPoolExecutor(1)
         self._reading: Future[object] = Future()
@@ -105,8 +110,8 @@ def _sending() -> Iterator[None]:
         ) from error
 
 
-def _n_spare_cores() -> int:
+def _n_cores() -> int:
     """Cores for compilers; others on this machine, as torchrun starts them, get as many."""
     n_workers = os.environ.get(_N_WORKERS, "")
     n_shares = int(n_workers) if n_workers.isdecimal() else 1
-    return max(1, len(os.sched_getaffinity(0)) // max(1, n_shares) - 2)
+    return max(1, len(os.sched_getaffinity(0)) // max(1, n_shares))

@@ -59,11 +59,13 @@ class HelionProgram:
     outlines: bytes
 
     def prepare(self) -> None:
-        """Bind the kernel."""
+        """Bind the kernel, and do what Triton does once in a process."""
         # torch's code generation makes a progress bar, whose lock between processes would be
         # reported as leaked when the process is killed.
         tqdm.set_lock(threading.RLock())
-        _bound(self)
+        bound_kernel, _, _ = _bound(self)
+        if compat.is_triton(bound_kernel):
+            compat.identify_compiler()
 
     def build(self, config: Mapping[str, object]) -> HelionBuilt:
         """Generate the code of ``config`` and, if it is Triton's, compile it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ from optuna_lfbo.helion import _jobs
 from optuna_lfbo.helion._compat_worker import BenchmarkSubprocessError, BenchmarkTimeout
 from optuna_lfbo.helion._engine import Engine
 from optuna_lfbo.helion._jobs import Failure, Measurement, Mismatch, RetimeJob
+from optuna_lfbo.helion._processes import _SHARE_OF_SPARES
 from optuna_lfbo.helion._setup import Setup
 
 if TYPE_CHECKING:
@@ -49,15 +52,25 @@ class RecordedProgram:
 class Compilers:
     """Compiling processes, each of which takes one job at a time.
 
+    Args:
+        clock: the time that they live in.
+        machine: what they compile for.
+        costs: what takes how long.
+        n: jobs that run at the same time.
+        n_spare: processes beyond that, for the places of those that are killed.
+
     Attributes:
         n_jobs: jobs that have come and are not done.
     """
 
-    def __init__(self, clock: VirtualClock, machine: Machine, costs: Costs, n: int) -> None:
+    def __init__(
+        self, clock: VirtualClock, machine: Machine, costs: Costs, n: int, n_spare: int
+    ) -> None:
         self._clock = clock
         self._machine = machine
         self._costs = costs
-        self._seats = Seats(clock, n)
+        self._running = Seats(clock, n)
+        self._processes = Seats(clock, n + n_spare)
         self._compiled: set[str] = set()
         self.n_jobs = 0
 
@@ -73,22 +86,30 @@ class Compilers:
             return _compiled(answer), answer.compile_s
         self.n_jobs += 1
         try:
-            with self._seats.taken():
-                return self._work(answer, limit_s)
+            with self._running.taken(), contextlib.ExitStack() as process:
+                process.enter_context(self._processes.taken())
+                return self._work(answer, limit_s, process)
         finally:
             self.n_jobs -= 1
 
-    def _work(self, answer: Answer, limit_s: float) -> tuple[RecordedProgram | Failure, float]:
+    def _work(
+        self, answer: Answer, limit_s: float, process: contextlib.ExitStack
+    ) -> tuple[RecordedProgram | Failure, float]:
         is_known = answer.source in self._compiled
         seconds = self._costs.generate_s if is_known else answer.compile_s
         if answer.fault == "compile_timeout" or seconds > limit_s:
-            self._clock.sleep(limit_s + self._costs.compiler_start_s)
+            self._clock.sleep(limit_s)
+            self._clock.start(functools.partial(self._replace, process.pop_all()))
             raise BenchmarkTimeout
         self._clock.sleep(seconds)
         compiled = _compiled(answer)
         if isinstance(compiled, RecordedProgram):
             self._compiled.add(answer.source)
         return compiled, seconds
+
+    def _replace(self, process: contextlib.ExitStack) -> None:
+        with process:
+            self._clock.sleep(self._costs.compiler_start_s)
 
 
 def _compiled(answer: Answer) -> RecordedProgram | Failure:
@@ -187,7 +208,7 @@ class VirtualProcesses:
         clock: the time that they live in.
         machine: what they work on.
         costs: what takes how long.
-        n_compilers: compiling processes.
+        n_compilers: configurations that are compiled at the same time.
         seed: of the noise of measurements.
     """
 
@@ -199,7 +220,9 @@ class VirtualProcesses:
         self.clock = clock
         self.costs = costs
         self.n_compilers = n_compilers
-        self.compilers = Compilers(clock, machine, costs, n_compilers)
+        self.compilers = Compilers(
+            clock, machine, costs, n_compilers, n_compilers // _SHARE_OF_SPARES
+        )
         self.meter = Meter(clock, costs, seed)
 
     def await_reading(self) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from optuna.trial import FrozenTrial
 
-N_COMPILERS = 14
+N_COMPILERS = 16
 """As on a host of 16 cores."""
 _FINALISTS = 6
 _FREE = ("duplicate", "rejected")

@@ -1,0 +1,111 @@
+"""Worker processes, and what takes the place of one that is killed."""
+
+import functools
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from optuna_lfbo.helion._compat_worker import BenchmarkSubprocessError, BenchmarkTimeout
+from optuna_lfbo.helion._pool import Pool
+
+LIMIT_S = 180.0
+
+
+def prepare(folder: Path, n_at_once: int) -> None:
+    """Note this process; wait for leave if there are more than ``n_at_once``."""
+    (folder / str(os.getpid())).touch()
+    if len(pids(folder)) > n_at_once:
+        until((folder / "leave").exists)
+
+
+def pids(folder: Path) -> set[int]:
+    return {int(path.name) for path in folder.iterdir() if path.name.isdecimal()}
+
+
+def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        time.sleep(0.01)
+
+
+def together(folder: Path) -> int:
+    """How many processes are in here at the same time."""
+    mine = folder / f"running{os.getpid()}"
+    mine.touch()
+    time.sleep(0.1)
+    n = len(list(folder.glob("running*")))
+    mine.unlink()
+    return n
+
+
+def hang() -> None:
+    time.sleep(LIMIT_S)
+
+
+def die() -> None:
+    os._exit(1)
+
+
+@pytest.fixture
+def pools() -> Iterator[list[Pool]]:
+    pools: list[Pool] = []
+    yield pools
+    for pool in pools:
+        pool.close()
+
+
+def test_a_spare_process_takes_the_place_of_a_killed_one(
+    tmp_path: Path, pools: list[Pool]
+) -> None:
+    pool = Pool(1, functools.partial(prepare, tmp_path, 2), n_spare=1)
+    pools.append(pool)
+    pool.start(1)
+    first, _ = pool.run(os.getpid, LIMIT_S)
+    until(lambda: len(pids(tmp_path)) == 2)
+    (spare,) = pids(tmp_path) - {first}
+    with pytest.raises(BenchmarkTimeout):
+        pool.run(hang, 0.2)
+    # The third one waits for leave.
+    assert pool.run(os.getpid, LIMIT_S)[0] == spare
+    until(lambda: len(pids(tmp_path)) == 3)
+    with pytest.raises(BenchmarkSubprocessError):
+        pool.run(die, LIMIT_S)
+    (tmp_path / "leave").touch()
+    assert pool.run(os.getpid, LIMIT_S)[0] not in (first, spare)
+
+
+def test_spare_processes_run_no_more_jobs_at_once(tmp_path: Path, pools: list[Pool]) -> None:
+    pool = Pool(1, functools.partial(prepare, tmp_path, 2), n_spare=1)
+    pools.append(pool)
+    pool.start(1)
+    until(lambda: len(pids(tmp_path)) == 2)
+    job = functools.partial(together, tmp_path)
+    with ThreadPoolExecutor(4) as executor:
+        answers = list(executor.map(lambda _: pool.run(job, LIMIT_S)[0], range(4)))
+    assert answers == [1, 1, 1, 1]
+
+
+def test_no_spare_process_is_started_beside_a_part_of_a_pool(
+    tmp_path: Path, pools: list[Pool]
+) -> None:
+    pool = Pool(2, functools.partial(prepare, tmp_path, 3), n_spare=1)
+    pools.append(pool)
+    pool.start(1)
+    until(lambda: len(pids(tmp_path)) == 1)
+    first, _ = pool.run(os.getpid, LIMIT_S)
+    pool.run(functools.partial(time.sleep, 0.5), LIMIT_S)
+    assert pids(tmp_path) == {first}
+
+
+def test_a_closed_pool_has_no_processes(tmp_path: Path) -> None:
+    pool = Pool(2, functools.partial(prepare, tmp_path, 1), n_spare=1)
+    pool.start(2)
+    until(lambda: len(pids(tmp_path)) == 2)
+    pool.close()
+    with pytest.raises(RuntimeError, match="stopped"):
+        pool.run(os.getpid, LIMIT_S)
+    until(lambda: not any(psutil.pid_exists(pid) for pid in pids(tmp_path)))
