@@ -86,10 +86,10 @@ def test_the_compile_limit_follows_what_compiles_took() -> None:
         limit.add(1.0)
     assert limit.seconds == 15.0
     limit.add(1.0)
-    assert limit.seconds == pytest.approx(5.0)
+    assert limit.seconds == pytest.approx(4.0)
     for _ in range(20):
         limit.add(2.0)
-    assert limit.seconds == pytest.approx(10.0)
+    assert limit.seconds == pytest.approx(8.0)
     for _ in range(100):
         limit.add(9.0)
     assert limit.seconds == 15.0
