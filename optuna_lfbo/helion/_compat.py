@@ -1,7 +1,8 @@
 """Helion names that are private or have moved between releases 1.4 and 1.5.
 
 The rest of the package speaks of Helion only through this module and the ``_compat_*`` beside
-it: ``_compat_space`` has those around the search space, ``_compat_worker`` the measuring.
+it: ``_compat_space`` has those around the search space, ``_compat_compile`` the compiling, and
+``_compat_worker`` the measuring.
 """
 
 # mypy: disable-error-code="import-untyped,misc"

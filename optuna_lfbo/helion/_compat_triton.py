@@ -17,7 +17,7 @@ from triton.runtime import Autotuner, Heuristics, JITFunction, KernelInterface
 from triton.runtime.interpreter import InterpretedFunction
 from triton.runtime.jit import JITCallable
 
-from optuna_lfbo.helion._compat_worker import compile_launch
+from optuna_lfbo.helion._compat_compile import compile_launch
 from optuna_lfbo.helion._packing import Pickler, pack, unpack
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """Helion's, Triton's and torch's private names that the worker processes need.
 
-Beside `_compat`, the only module that knows which of them moved between Helion 1.4 and 1.5.
+Beside `_compat` and `_compat_compile`, the only module that knows which of them moved between
+Helion 1.4 and 1.5.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped,misc"
@@ -40,6 +41,7 @@ from helion.autotuner.precompile_future import (
     _serialize_compiled_fn,
     _unload_compiled_fn,
 )
+from torch._subclasses import fake_tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
@@ -53,15 +55,6 @@ except ImportError:  # Helion 1.4 waits for ever instead.
 
     class BenchmarkWorkerUnkillable(BenchmarkSubprocessError):  # type: ignore[no-redef]  # noqa: N818
         """A process that not even SIGKILL ends."""
-
-
-try:
-    from helion.runtime.triton.launcher import compile_only_launch_args
-except ImportError:  # Helion 1.4's launchers have no arguments of their own.
-
-    def compile_only_launch_args(*args: object, **kwargs: object) -> Any:
-        """Return the arguments of a launch as they are."""
-        return args, kwargs
 
 
 if TYPE_CHECKING:
@@ -78,12 +71,9 @@ __all__ = [
     "assert_close",
     "bind",
     "clone_args",
-    "compile_ahead",
-    "compile_launch",
     "device_of",
     "fake_mode",
     "generated",
-    "identify_compiler",
     "is_triton",
     "load",
     "made_current",
@@ -104,6 +94,7 @@ BoundKernel: TypeAlias = Any
 CompiledFunction: TypeAlias = Any
 
 _SCALE = "scale_atol_by_expected_rms"
+_CONTEXT = "init_gpu_context"
 _ALIGNMENT = "tensor_descriptor_runtime_alignment_signature"
 
 
@@ -157,7 +148,12 @@ def fake_mode() -> FakeTensorMode:
     Triton specializes on the alignment of addresses, and Helion loads by tensor descriptors
     only from aligned ones. New tensors are aligned; an argument's alignment travels in its
     attribute ``address``.
+
+    Tensors without data need no context of the device, which torch would make for the first one:
+    it takes half a GB of the device in each process, and the driver makes one at a time.
     """
+    if hasattr(fake_tensor, _CONTEXT):
+        setattr(fake_tensor, _CONTEXT, lambda device: None)
     setattr(FakeTensor, "data_ptr", lambda tensor: getattr(tensor, "address", 0))  # noqa: B010
     if hasattr(compile_environment, _ALIGNMENT):  # Since Helion 1.5.
         setattr(compile_environment, _ALIGNMENT, _alignment)
@@ -190,51 +186,6 @@ def device_of(args: Sequence[object]) -> torch.device:
 def made_current(device: torch.device) -> AbstractContextManager[object]:
     """Make ``device`` the current one for a while, if there are several of its kind."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
-
-
-def compile_ahead(fn: CompiledFunction, args: Sequence[object], mode: FakeTensorMode) -> None:
-    """Compile what ``fn(*args)`` would launch into Triton's cache on disk.
-
-    Raises:
-        Exception: Whatever the compiler raises; ``OutOfResources`` for a kernel that needs
-            more shared memory than the device has.
-    """
-    with mode:
-        fn(*args, _launcher=_compile_launch)
-
-
-def _compile_launch(kernel: Any, grid: Any, *args: object, **kwargs: object) -> None:
-    args, kwargs = compile_only_launch_args(*args, **kwargs)
-    compile_launch(kernel, args, {k: v for k, v in kwargs.items() if v is not None})
-
-
-def compile_launch(kernel: Any, args: Sequence[object], kwargs: Mapping[str, object]) -> Any:
-    """Compile what a launch of a Triton kernel would run, instead of launching it.
-
-    Returns:
-        The compiled kernel.
-
-    Raises:
-        Exception: Whatever the compiler raises; ``OutOfResources`` for too much shared memory.
-    """
-    from triton.runtime import driver
-    from triton.runtime.errors import OutOfResources
-
-    compiled = kernel.run(*args, grid=None, warmup=True, **kwargs)
-    device = driver.active.get_current_device()
-    available = driver.active.utils.get_device_properties(device)["max_shared_mem"]
-    if compiled.metadata.shared > available:
-        raise OutOfResources(compiled.metadata.shared, available, "shared memory")
-    # Builds the launcher's C stub, which the first launch would wait for.
-    driver.active.launcher_cls(compiled.src, compiled.metadata)
-    return compiled
-
-
-def identify_compiler() -> None:
-    """Hash Triton's files, whose hash is in all keys of its cache."""
-    from triton.runtime.cache import triton_key
-
-    triton_key()
 
 
 def serialize(fn: CompiledFunction) -> SerializedCompiledFunction:

@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import (
 from tqdm import tqdm
 
 from optuna_lfbo.helion import _compat_worker as compat
+from optuna_lfbo.helion._compat_compile import compile_ahead, identify_compiler
 from optuna_lfbo.helion._outlines import fake_args, outlined
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class HelionProgram:
         tqdm.set_lock(threading.RLock())
         bound_kernel, _, _ = _bound(self)
         if compat.is_triton(bound_kernel):
-            compat.identify_compiler()
+            identify_compiler()
 
     def build(self, config: Mapping[str, object]) -> HelionBuilt:
         """Generate the code of ``config`` and, if it is Triton's, compile it."""
@@ -75,7 +76,7 @@ class HelionProgram:
             # Host code that looks at the data, which only the measuring process has, is
             # compiled there, when it launches.
             with contextlib.suppress(DataDependentOutputException, DynamicOutputShapeException):
-                compat.compile_ahead(fn, args, mode)
+                compile_ahead(fn, args, mode)
         serialized = compat.serialize(fn)
         needed = compat.needs_kernel(serialized)
         return HelionBuilt(serialized, self.kernel if needed else None)
