@@ -58,4 +58,6 @@ def _point(trial: FrozenTrial, started: float) -> Point:
         config=trial.user_attrs.get("config", {}),
         compile_s=trial.user_attrs.get("compile_s"),
         origin=trial.user_attrs.get("origin"),
+        ask_s=trial.user_attrs.get("ask_s"),
+        measure_s=trial.user_attrs.get("measure_s"),
     )

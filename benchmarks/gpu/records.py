@@ -44,6 +44,8 @@ class Point:
         config: the configuration.
         compile_s: seconds that compiling it took, code generation included, if it is known.
         origin: what had it tried, if the tuner tells and it was not its model.
+        ask_s: seconds that choosing it took, if the tuner tells.
+        measure_s: seconds for which it had the measuring process, if the tuner tells.
     """
 
     seconds: float
@@ -52,6 +54,8 @@ class Point:
     config: dict[str, Any]
     compile_s: float | None = None
     origin: str | None = None
+    ask_s: float | None = None
+    measure_s: float | None = None
 
 
 @dataclass(frozen=True)

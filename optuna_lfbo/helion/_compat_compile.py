@@ -56,6 +56,8 @@ def compile_launch(kernel: Any, args: Sequence[object], kwargs: Mapping[str, obj
     """
     from triton.runtime import driver
 
+    # Nothing is launched on it, and torch would make a context of the device to tell it.
+    driver.active.get_current_stream = _no_stream
     available = _shared_memory(driver.active.get_current_device())
     limit_shared_memory(driver.active.get_current_target(), available)
     compiled = kernel.run(*args, grid=None, warmup=True, **kwargs)
@@ -64,6 +66,10 @@ def compile_launch(kernel: Any, args: Sequence[object], kwargs: Mapping[str, obj
     # Builds the launcher's C stub, which the first launch would wait for.
     driver.active.launcher_cls(compiled.src, compiled.metadata)
     return compiled
+
+
+def _no_stream(device: int) -> int:
+    return 0
 
 
 @functools.cache

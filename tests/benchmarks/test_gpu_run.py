@@ -172,6 +172,8 @@ def test_ours(tmp_path: Path) -> None:
     assert found.outcomes["ok"] >= 1
     times = [point.seconds for point in found.points]
     assert all(point.compile_s for point in found.points if point.status == "ok")
+    assert all(point.measure_s for point in found.points if point.status == "ok")
+    assert all(point.ask_s for point in found.points)
     assert times == sorted(times)
     assert 0 < times[0] <= times[-1] < found.seconds + 0.1
 
