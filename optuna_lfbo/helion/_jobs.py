@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NICENESS = 10
-"""Of compiling processes, which leave the processor to those who ask and measure."""
-
 _CLEARLY_SLOWER = 1.3
 """A first look at a candidate this many times slower than the best is enough."""
 _FIRST_LOOK_CALLS = 5
@@ -224,14 +221,16 @@ class PrepareCompiler:
     Attributes:
         programs: What it is going to compile.
         cache: Folder where the measuring process finds what was compiled.
+        niceness: How far it leaves the processor to those who ask and measure.
     """
 
     programs: Sequence[Program]
     cache: str
+    niceness: int
 
     def __call__(self) -> None:
         """Do once what all configurations need."""
-        _give_way()
+        _give_way(self.niceness)
         compat.use_cache(self.cache)
         # There are as many such processes as cores.
         torch.set_num_threads(1)
@@ -260,12 +259,14 @@ class PrepareMeter:
                 _reference(reference)
 
 
-def _give_way() -> None:
-    """Run whenever nobody else wants to."""
-    os.nice(_NICENESS)
+def _give_way(niceness: int) -> None:
+    """Be at least so nice."""
+    if (more := niceness - os.nice(0)) <= 0:
+        return
+    os.nice(more)
     # Where Linux shares the processor out among sessions, this is how nice this one is to others.
     with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(_NICENESS), encoding="ascii")
+        Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")
 
 
 @functools.cache

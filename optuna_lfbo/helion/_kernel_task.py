@@ -145,7 +145,7 @@ class KernelTask(ProgramTask):
         """Return the kernel; the reference is the result of its default configuration."""
         compile_s, measure_s = _compat.time_limits(self.bound_kernel)
         program = program_of(self.kernel, self._args)
-        return Setup(program, self._reference, compile_s, measure_s)
+        return Setup(program, self.device, self._reference, compile_s, measure_s)
 
     def _reference(self) -> Reference:
         try:

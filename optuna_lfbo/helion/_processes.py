@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from optuna_lfbo.helion._jobs import Program, Reference
 
 _LOAD_LIMIT_S = 120.0
-_SHARE_OF_SPARES = 2
+_NICENESS = 10
+_CORES_THAT_MEASURE = 2
+_COMPILERS_A_SPARE = 2
 """A new process takes as long as some compilations. Those of a matmul that are stopped are one in
 thirty, but often ten at a time."""
 _N_WORKERS = "LOCAL_WORLD_SIZE"
@@ -33,8 +35,9 @@ class Processes:
 
     Args:
         programs: What they work on.
-        n_compilers: Number of compiling processes; by default one for each core that this
-            process may use. They give way to those that ask and measure.
+        device: What is measured. If that is not the processor itself, whose other cores are to
+            be idle then, there is a compiling process for each core that this process may use,
+            and spare ones; they give way to those that ask and measure.
 
     Attributes:
         cache: Folder of what compilers produce.
@@ -44,17 +47,19 @@ class Processes:
         references: For each program the path where its `Reference` is to be written.
     """
 
-    def __init__(self, programs: Sequence[Program], n_compilers: int | None = None) -> None:
+    def __init__(self, programs: Sequence[Program], device: torch.device) -> None:
         self._files = contextlib.ExitStack()
         folder = self._files.enter_context(work_folder())
         self.cache = str(folder / "cache")
         self.references = [str(folder / f"reference{i}.pt") for i, _ in enumerate(programs)]
-        self.n_compilers = n_compilers or _n_cores()
-        self._prepare_compiler = PrepareCompiler(programs, self.cache)
+        if device.type == "cpu":
+            self.n_compilers, n_spare, niceness = max(1, _n_cores() - _CORES_THAT_MEASURE), 0, 0
+        else:
+            self.n_compilers, niceness = _n_cores(), _NICENESS
+            n_spare = self.n_compilers // _COMPILERS_A_SPARE
+        self._prepare_compiler = PrepareCompiler(programs, self.cache, niceness)
         self._prepare_meter = PrepareMeter(self.cache, self.references)
-        self.compilers = Pool(
-            self.n_compilers, self._prepare_compiler, self.n_compilers // _SHARE_OF_SPARES
-        )
+        self.compilers = Pool(self.n_compilers, self._prepare_compiler, n_spare)
         self.meter = Pool(1, self._prepare_meter)
         self._reader = ThreadPoolExecutor(1)
         self._reading: Future[object] = Future()

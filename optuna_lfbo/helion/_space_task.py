@@ -149,9 +149,8 @@ class SpaceTask(ProgramTask):
     def setup(self) -> Setup:
         """Return the program and the limits."""
         rules = self._rules
-        return Setup(
-            self._program, self._reference, rules.compile_timeout, rules.benchmark_timeout
-        )
+        limits = rules.compile_timeout, rules.benchmark_timeout
+        return Setup(self._program, self.device, self._reference, *limits)
 
     def _reference(self) -> Reference:
         rules = self._rules

@@ -12,7 +12,7 @@ from optuna_lfbo.helion import _jobs
 from optuna_lfbo.helion._compat_worker import BenchmarkSubprocessError, BenchmarkTimeout
 from optuna_lfbo.helion._engine import Engine
 from optuna_lfbo.helion._jobs import Failure, Measurement, Mismatch, RetimeJob
-from optuna_lfbo.helion._processes import _SHARE_OF_SPARES
+from optuna_lfbo.helion._processes import _COMPILERS_A_SPARE
 from optuna_lfbo.helion._setup import Setup
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class VirtualProcesses:
         self.costs = costs
         self.n_compilers = n_compilers
         self.compilers = Compilers(
-            clock, machine, costs, n_compilers, n_compilers // _SHARE_OF_SPARES
+            clock, machine, costs, n_compilers, n_compilers // _COMPILERS_A_SPARE
         )
         self.meter = Meter(clock, costs, seed)
 
@@ -237,7 +237,7 @@ class VirtualEngine(Engine):
 
     def __init__(self, processes: VirtualProcesses) -> None:
         # Nothing is built or run, so nobody looks at the program and its reference.
-        setup = Setup(None, None, COMPILE_LIMIT_S, MEASURE_LIMIT_S)  # type: ignore[arg-type]
+        setup = Setup(None, None, None, COMPILE_LIMIT_S, MEASURE_LIMIT_S)  # type: ignore[arg-type]
         super().__init__(setup, "", processes)  # type: ignore[arg-type]
         self._clock = processes.clock
 
