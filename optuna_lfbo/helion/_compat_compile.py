@@ -61,7 +61,7 @@ def compile_launch(kernel: Any, args: Sequence[object], kwargs: Mapping[str, obj
     available = _shared_memory(driver.active.get_current_device())
     limit_shared_memory(driver.active.get_current_target(), available)
     compiled = kernel.run(*args, grid=None, warmup=True, **kwargs)
-    # Another program with the same cache may have compiled it.
+    # Not every backend has the stage that tells earlier.
     _check(compiled.metadata.shared, available)
     # Builds the launcher's C stub, which the first launch would wait for.
     driver.active.launcher_cls(compiled.src, compiled.metadata)

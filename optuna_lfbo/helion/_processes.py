@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 _LOAD_LIMIT_S = 120.0
 _NICENESS = 10
 _CORES_THAT_MEASURE = 2
-_COMPILERS_A_SPARE = 2
-"""A new process takes as long as some compilations. Those of a matmul that are stopped are one in
-thirty, but often ten at a time."""
 _N_WORKERS = "LOCAL_WORLD_SIZE"
 
 
@@ -56,7 +53,7 @@ class Processes:
             self.n_compilers, n_spare, niceness = max(1, _n_cores() - _CORES_THAT_MEASURE), 0, 0
         else:
             self.n_compilers, niceness = _n_cores(), _NICENESS
-            n_spare = self.n_compilers // _COMPILERS_A_SPARE
+            n_spare = n_spares(self.n_compilers)
         self._prepare_compiler = PrepareCompiler(programs, self.cache, niceness)
         self._prepare_meter = PrepareMeter(self.cache, self.references)
         self.compilers = Pool(self.n_compilers, self._prepare_compiler, n_spare)
@@ -102,6 +99,15 @@ class Processes:
         self.meter.close()
         self._reader.shutdown(wait=False)
         self._files.close()
+
+
+def n_spares(n_compilers: int) -> int:
+    """Number of compiling processes that wait for the places of killed ones.
+
+    A new one takes as long as some compilations. Those of a matmul that are stopped are one in
+    thirty, but often ten at a time.
+    """
+    return n_compilers // 2
 
 
 @contextlib.contextmanager

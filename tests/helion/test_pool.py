@@ -1,5 +1,6 @@
 """Worker processes, and what takes the place of one that is killed."""
 
+import contextlib
 import functools
 import os
 import time
@@ -51,19 +52,23 @@ def die() -> None:
 
 
 @pytest.fixture
-def pools() -> Iterator[list[Pool]]:
-    pools: list[Pool] = []
-    yield pools
-    for pool in pools:
-        pool.close()
+def started(tmp_path: Path) -> Iterator[Callable[..., Pool]]:
+    """Makes a pool, of which so many processes are started, and closes it in the end."""
+    with contextlib.ExitStack() as stack:
+
+        def start(n: int, *, size: int, n_spare: int, n_at_once: int) -> Pool:
+            pool = Pool(size, functools.partial(prepare, tmp_path, n_at_once), n_spare)
+            stack.callback(pool.close)
+            pool.start(n)
+            return pool
+
+        yield start
 
 
 def test_a_spare_process_takes_the_place_of_a_killed_one(
-    tmp_path: Path, pools: list[Pool]
+    tmp_path: Path, started: Callable[..., Pool]
 ) -> None:
-    pool = Pool(1, functools.partial(prepare, tmp_path, 2), n_spare=1)
-    pools.append(pool)
-    pool.start(1)
+    pool = started(1, size=1, n_spare=1, n_at_once=2)
     first, _ = pool.run(os.getpid, LIMIT_S)
     until(lambda: len(pids(tmp_path)) == 2)
     (spare,) = pids(tmp_path) - {first}
@@ -78,10 +83,10 @@ def test_a_spare_process_takes_the_place_of_a_killed_one(
     assert pool.run(os.getpid, LIMIT_S)[0] not in (first, spare)
 
 
-def test_spare_processes_run_no_more_jobs_at_once(tmp_path: Path, pools: list[Pool]) -> None:
-    pool = Pool(1, functools.partial(prepare, tmp_path, 2), n_spare=1)
-    pools.append(pool)
-    pool.start(1)
+def test_spare_processes_run_no_more_jobs_at_once(
+    tmp_path: Path, started: Callable[..., Pool]
+) -> None:
+    pool = started(1, size=1, n_spare=1, n_at_once=2)
     until(lambda: len(pids(tmp_path)) == 2)
     job = functools.partial(together, tmp_path)
     with ThreadPoolExecutor(4) as executor:
@@ -90,18 +95,15 @@ def test_spare_processes_run_no_more_jobs_at_once(tmp_path: Path, pools: list[Po
 
 
 def test_no_spare_process_is_started_beside_a_part_of_a_pool(
-    tmp_path: Path, pools: list[Pool]
+    tmp_path: Path, started: Callable[..., Pool]
 ) -> None:
-    pool = Pool(2, functools.partial(prepare, tmp_path, 9), n_spare=7)
-    pools.append(pool)
-    pool.start(1)
+    pool = started(1, size=2, n_spare=7, n_at_once=9)
     pool.run(functools.partial(time.sleep, 1.0), LIMIT_S)
     assert len(pids(tmp_path)) <= 2
 
 
-def test_a_closed_pool_has_no_processes(tmp_path: Path) -> None:
-    pool = Pool(2, functools.partial(prepare, tmp_path, 1), n_spare=1)
-    pool.start(2)
+def test_a_closed_pool_has_no_processes(tmp_path: Path, started: Callable[..., Pool]) -> None:
+    pool = started(2, size=2, n_spare=1, n_at_once=1)
     until(lambda: len(pids(tmp_path)) == 2)
     pool.close()
     with pytest.raises(RuntimeError, match="stopped"):

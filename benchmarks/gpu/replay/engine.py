@@ -12,7 +12,7 @@ from optuna_lfbo.helion import _jobs
 from optuna_lfbo.helion._compat_worker import BenchmarkSubprocessError, BenchmarkTimeout
 from optuna_lfbo.helion._engine import Engine
 from optuna_lfbo.helion._jobs import Failure, Measurement, Mismatch, RetimeJob
-from optuna_lfbo.helion._processes import _COMPILERS_A_SPARE
+from optuna_lfbo.helion._processes import n_spares
 from optuna_lfbo.helion._setup import Setup
 
 if TYPE_CHECKING:
@@ -220,9 +220,7 @@ class VirtualProcesses:
         self.clock = clock
         self.costs = costs
         self.n_compilers = n_compilers
-        self.compilers = Compilers(
-            clock, machine, costs, n_compilers, n_compilers // _COMPILERS_A_SPARE
-        )
+        self.compilers = Compilers(clock, machine, costs, n_compilers, n_spares(n_compilers))
         self.meter = Meter(clock, costs, seed)
 
     def await_reading(self) -> None:
